@@ -1,0 +1,1 @@
+"""From a repository to definitions: walking, parsing, the catalogue, vectors and retrieval."""

@@ -1,0 +1,1 @@
+"""From weights to tokens: the catalog, the importer, the ONNX decoder, its memories and decoding."""
