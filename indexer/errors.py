@@ -1,0 +1,35 @@
+"""The exceptions of `indexer`.
+
+IndexerError
+├── RootError             the repository's folder is missing, not a folder, or not readable
+├── StoreError            the catalogue or the vector store cannot be opened or written
+│   └── LockedError       another process holds the repository's index
+├── DiskSpaceError        not enough room on the disk
+└── WorkerError           the index worker cannot be started, or died while it was asked
+
+A user's broken code is data and never raises. Cancellation is not an error.
+"""
+
+
+class IndexerError(Exception):
+    """Base of all errors of this package; its text is fit to be shown to a user as one line."""
+
+
+class RootError(IndexerError):
+    """The repository's folder is missing, not a folder, or not readable."""
+
+
+class StoreError(IndexerError):
+    """The catalogue or the vector store cannot be opened or written."""
+
+
+class LockedError(StoreError):
+    """Another process holds the index of this repository."""
+
+
+class DiskSpaceError(IndexerError):
+    """There is not enough room on the disk."""
+
+
+class WorkerError(IndexerError):
+    """The index worker cannot be started, or died while it was asked."""
