@@ -1,0 +1,48 @@
+# Two commands do all: `make try` sets up, fetches the model and completes real code; `make test` runs every check.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help try test lint unit model gpu clean
+
+help: ## Say what each target does
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+$(BIN)/crosslight: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Crosslight needs Python 3.11 or later; name one with: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/crosslight
+	$(BIN)/python -m pip install --quiet --group dev
+	@touch $@
+
+model: $(BIN)/crosslight ## Fetch and convert the default model (once a machine)
+	$(BIN)/crosslight model pull
+
+try: model ## Set up, fetch the model, index a real package and complete lines of it
+	$(BIN)/python bench/try.py
+
+lint: $(VENV)/.dev ## Style, types and the import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.dev ## Only the tests that need no model
+	$(BIN)/pytest tests/unit tests/integration
+
+test: lint model ## Set up, run every check and every test
+	$(BIN)/pytest
+
+gpu: $(BIN)/crosslight ## Put the CUDA build of onnxruntime in the CPU build's place
+	$(BIN)/python -m pip install --quiet --editable '.[gpu]'
+	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps onnxruntime-gpu
+	$(BIN)/crosslight doctor
+
+clean: ## Remove what the build made here (models and indexes stay; see `crosslight cache`)
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
