@@ -1,0 +1,41 @@
+import pytest
+
+from lsp_server.config import Settings, load_settings
+
+
+def test_missing_file_means_all_defaults(tmp_path):
+    loaded = load_settings(tmp_path / "config.toml")
+    assert loaded.settings == Settings()
+    assert loaded.problems == ()
+
+
+def test_values_are_read(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text('[model]\nprovider = "cpu"\nthreads = 4\n[retrieval]\ndefinitions = 0\n')
+    settings = load_settings(path).settings
+    assert (settings.model.provider, settings.model.threads, settings.retrieval.definitions) == ("cpu", 4, 0)
+    assert settings.completion == Settings().completion
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[model\n", "all settings keep their defaults"),
+        ("[modle]\nname='x'\n", "unknown setting `modle`"),
+        ("[model]\nthread = 2\n", "unknown setting `model.thread`"),
+        ("[model]\nthreads = -1\n", "`model.threads` must be at least 0"),
+        ("[model]\nthreads = true\n", "`model.threads` must be int"),
+        ("[model]\nthreads = '2'\n", "`model.threads` must be int"),
+        ("[model]\nprovider = 'gpu'\n", "`model.provider` must be one of 'auto', 'cpu', 'cuda'"),
+        ("model = 3\n", "`model` must be a table"),
+        ("\xff", "all settings keep their defaults"),
+    ],
+)
+def test_a_bad_value_is_named_and_keeps_its_default(tmp_path, text, said):
+    path = tmp_path / "config.toml"
+    path.write_bytes(text.encode("latin-1"))
+    loaded = load_settings(path)
+    assert loaded.settings == Settings()
+    assert len(loaded.problems) == 1
+    assert said in loaded.problems[0]
+    assert str(path) in loaded.problems[0]
