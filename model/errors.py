@@ -5,6 +5,7 @@ ModelError
 ├── DownloadError         a source could not be reached, ended early, or gave wrong bytes
 │   └── ChecksumError     the bytes are not the pinned ones
 ├── DiskSpaceError        not enough room, found before or while writing
+├── StoreError            the models folder cannot be read or written
 ├── ConversionError       weights that cannot be made into a decoder (architecture, damage, types)
 ├── NotInstalledError     the model that is asked for is not on this machine
 ├── DamagedModelError     an installed folder lacks files or holds wrong ones
@@ -32,6 +33,10 @@ class ChecksumError(DownloadError):
 
 class DiskSpaceError(ModelError):
     """There is not enough room on the disk."""
+
+
+class StoreError(ModelError):
+    """The folder of the installed models cannot be read or written."""
 
 
 class ConversionError(ModelError):

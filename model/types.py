@@ -102,6 +102,21 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a long operation on models has come.
+
+    `wait`: another process works on the same model; `total` is 0 where the end is not known.
+    """
+
+    phase: Literal["wait", "download", "convert", "verify"]
+    done: int
+    """Bytes, or thousandths of the conversion."""
+    total: int
+    detail: str
+    """For people: the source, the part, the step, the file."""
+
+
+@dataclass(frozen=True, slots=True)
 class StopDecision:
     """Where a stop rule wants the generated text to end.
 

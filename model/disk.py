@@ -1,0 +1,109 @@
+"""Room on the disk and permission to write: looked at before the work, and told in one line when it fails.
+
+This file knows nothing of models; it turns what the operating system says into an error that has a cure.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from model.errors import ConversionError, DiskSpaceError, StoreError
+
+_FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST})
+
+# A writer that lost its error number (numpy's `tofile` says only how many items it wrote) is taken to have
+# met a full disk when less than this is left.
+_NOTHING_LEFT_BYTES = 1 << 20
+
+
+def human_bytes(n_bytes: float) -> str:
+    """Return a size for people, in powers of 1000 as disks are sold: `491 MB`, `1.4 GB`."""
+    for unit in ("bytes", "kB", "MB"):
+        if abs(n_bytes) < 1000:
+            return f"{n_bytes:.0f} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:.1f} GB"
+
+
+def require_free(folder: Path, needed_bytes: int, what: str) -> None:
+    """Check that the disk under `folder` has room, before anything is begun.
+
+    Raises:
+        DiskSpaceError: less than `needed_bytes` are free.
+    """
+    free = shutil.disk_usage(_existing(folder)).free
+    if free < needed_bytes:
+        raise _full(folder, f"{what} needs {human_bytes(needed_bytes)} free", free)
+
+
+@contextmanager
+def disk_errors(folder: Path, what: str, needed_bytes: int | None = None) -> Iterator[None]:
+    """Turn a full or a read-only disk, met while writing under `folder`, into an error with its cure.
+
+    Also looks at the cause of a `ConversionError`: a writer that wraps its errors met the same disk.
+
+    Raises:
+        DiskSpaceError: the disk, or the user's share of it, is full.
+        StoreError: the folder cannot be written.
+    """
+    try:
+        yield
+    except (OSError, ConversionError) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        if not isinstance(cause, OSError):
+            raise
+        free = shutil.disk_usage(_existing(folder)).free
+        if cause.errno in _FULL or (cause.errno is None and free < _NOTHING_LEFT_BYTES):
+            needs = "ran out of disk" if needed_bytes is None else f"needs {human_bytes(needed_bytes)}"
+            raise _full(folder, f"{what} {needs}", free) from error
+        if cause.errno in _FORBIDDEN:
+            raise StoreError(
+                f"{what} cannot write in {folder} ({cause.strerror}): make that folder yours to write, "
+                "or choose another one for the models"
+            ) from error
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Have everything in `folder` on the disk before returning, so that a rename can make it official."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with path.open("rb+") as file:
+                os.fsync(file.fileno())
+    sync_directory(folder)
+
+
+def sync_directory(folder: Path) -> None:
+    """Have the names in `folder` on the disk; where directories cannot be opened (Windows), do nothing."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def folder_bytes(folder: Path) -> int:
+    """Return the summed size of the files in `folder`, 0 when it is not there."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _existing(folder: Path) -> Path:
+    """Return the nearest ancestor that is there; the disk can be asked about it."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder
+
+
+def _full(folder: Path, needs: str, free_bytes: int) -> DiskSpaceError:
+    return DiskSpaceError(
+        f"{needs}, and {folder} has {human_bytes(free_bytes)} left: "
+        "free some space there, or choose another folder for the models"
+    )
