@@ -3,7 +3,8 @@
 IndexerError
 ├── RootError             the repository's folder is missing, not a folder, or not readable
 ├── StoreError            the catalogue or the vector store cannot be opened or written
-│   └── LockedError       another process holds the repository's index
+│   ├── LockedError       another process holds the repository's index
+│   └── DamagedStoreError a file of the index is damaged; it is moved aside and made again
 ├── DiskSpaceError        not enough room on the disk
 └── WorkerError           the index worker cannot be started, or died while it was asked
 
@@ -25,6 +26,10 @@ class StoreError(IndexerError):
 
 class LockedError(StoreError):
     """Another process holds the index of this repository."""
+
+
+class DamagedStoreError(StoreError):
+    """A file of the index is damaged; what it held can be made again from the repository."""
 
 
 class DiskSpaceError(IndexerError):
