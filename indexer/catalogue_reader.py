@@ -60,7 +60,8 @@ class CatalogueReader:
     def __init__(self, path: Path) -> None:
         """Open the file at `path`, making it if need be.
 
-        `rebuilt_because` then says why an existing file was moved aside (damage, another version), if one was.
+        `rebuilt_because` then says why an existing file was moved aside (damage, another version), or is
+        None.
 
         Raises:
             StoreError: It cannot be opened or written.

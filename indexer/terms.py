@@ -16,8 +16,10 @@ _PART = re.compile(r"[A-Z]+(?![^\W\d_A-Z])|[A-Z]?[^\W\d_A-Z]+|\d+")
 # Words that stand in most definitions of any language: they say nothing about which one is meant, and leaving
 # them out makes a quarter of the index go away.
 _STOP_WORDS = frozenset(
-    ["an", "and", "as", "be", "cls", "def", "elif", "else", "false", "if", "in", "is", "it", "none", "null"]
-    + ["of", "or", "return", "self", "the", "this", "to", "true"]
+    (
+        *("an", "and", "as", "be", "cls", "def", "elif", "else", "false", "if", "in", "is", "it", "none"),
+        *("null", "of", "or", "return", "self", "the", "this", "to", "true"),
+    )
 )
 
 
