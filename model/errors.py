@@ -53,3 +53,7 @@ class DamagedModelError(ModelError):
 
 class ProviderError(ModelError):
     """An execution provider that was asked for cannot be had."""
+
+
+class Cancelled(Exception):  # noqa: N818 - it is a way to stop, not an error
+    """A run was ended from another thread; what it had appended before is still whole."""

@@ -1,15 +1,18 @@
 """Value types and protocols that the files of `model` share.
 
 This file knows no third-party engine: it imports the standard library and numpy only. It does not know
-about repositories, grammars or editors either; the two protocols at the end are how their owners reach in.
+about repositories, grammars or editors either; the protocols at the end are how their owners reach in.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 Provider = Literal["cpu", "cuda"]
 """An execution provider really in use; what a user may ask for also includes `auto`."""
@@ -116,22 +119,64 @@ class Progress:
     """For people: the source, the part, the step, the file."""
 
 
-@dataclass(frozen=True, slots=True)
-class StopDecision:
-    """Where a stop rule wants the generated text to end.
-
-    `cut` is None to go on; otherwise the number of bytes of the generated text to keep, and stop.
-    """
-
-    cut: int | None = None
-
-
 class StopRule(Protocol):
     """Decides, after each token, whether the text generated so far is complete.
 
     Implemented with tree-sitter outside of this package; `model` knows no grammar.
     """
 
-    def check(self, generated: bytes) -> StopDecision:
-        """Judge `generated`, all bytes after the cursor so far (they may end inside a character)."""
+    def check(self, generated: bytes) -> int | None:
+        """Return how many bytes of `generated` to keep, and stop there; None to go on.
+
+        Args:
+            generated: All bytes after the cursor so far; they may end inside a character.
+        """
+        ...
+
+
+class TokenCodec(Protocol):
+    """What prompts and decoding need of a tokenizer; fakes of it need no vocabulary file."""
+
+    @property
+    def control(self) -> ControlTokens:
+        """The ids that text never becomes."""
+        ...
+
+    @property
+    def vocab_size(self) -> int:
+        """The number of ids, the width of a row of logits."""
+        ...
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of `text`; never a control id, whatever stands in it."""
+        ...
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """Return the bytes of one token; empty for control ids and unused ids."""
+        ...
+
+    def last_pretoken_start(self, text: str) -> int:
+        """Return the character index at which the last pre-token of `text` starts."""
+        ...
+
+
+class Decoder(Protocol):
+    """What decoding needs of a running model; `state.DecodeState` is the real one."""
+
+    def reuse(self, token_ids: Sequence[int]) -> int:
+        """Keep the longest common prefix of the buffer and `token_ids`, and return its length."""
+        ...
+
+    def extend(
+        self, token_ids: Sequence[int], *, logits: Literal["last", "all", "none"] | Sequence[int] = "last"
+    ) -> npt.NDArray[np.float32]:
+        """Append tokens and return the logits of the rows that are asked for, shape (rows, vocab).
+
+        Raises:
+            Cancelled: Another thread cancelled the run; nothing was appended.
+        """
+        ...
+
+    def rewind(self, n_tokens: int) -> None:
+        """Shorten the buffer to its first `n_tokens` tokens."""
         ...
