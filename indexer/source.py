@@ -64,7 +64,7 @@ def decode_source(source: bytes) -> str:
 
 
 def is_binary(source: bytes) -> bool:
-    """Return whether this is not text: a zero byte near the start, and no mark of an encoding that has them."""
+    """Return whether this is not text: a zero byte near the start, and no mark of UTF-16 or -32."""
     return b"\0" in source[:_BINARY_HEAD_BYTES] and not source.startswith(tuple(bom for bom, _ in _BOMS))
 
 
