@@ -14,7 +14,15 @@ from lsp_server.errors import UsageError
 
 MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
 _VERSION_CONTROL = (".git", ".hg", ".jj")
-_PROJECT_FILES = ("pyproject.toml", "setup.py", "package.json", "Cargo.toml", "go.mod", "pom.xml", "composer.json")
+_PROJECT_FILES = (
+    "pyproject.toml",
+    "setup.py",
+    "package.json",
+    "Cargo.toml",
+    "go.mod",
+    "pom.xml",
+    "composer.json",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +73,7 @@ class Document:
 def open_document(cursor: Cursor) -> Document:
     """Read the cursor's file and split it there.
 
-    Line ends are the file's own: `\\r` before `\\n` belongs to the line's end, never to its text.
+    Line ends are the file's own; a carriage return before a line feed belongs to the line's end.
 
     Raises:
         UsageError: the file is missing, unreadable, binary or too large, or the cursor lies outside of it.
@@ -79,7 +87,7 @@ def open_document(cursor: Cursor) -> Document:
     column = line_length + 1 if cursor.column is None else cursor.column
     if not 1 <= column <= line_length + 1:
         raise UsageError(
-            f"{where}:{column}: the line has {line_length} characters; name a column of 1 to {line_length + 1}"
+            f"{where}:{column}: the line has {line_length} characters; name one of 1 to {line_length + 1}"
         )
     offset = sum(len(line) + 1 for line in lines[: cursor.line - 1]) + column - 1
     return Document(cursor.file, text[:offset], text[offset:])
@@ -92,7 +100,7 @@ def _read_text(file: Path) -> str:
         size = file.stat().st_size
         if size > MAX_DOCUMENT_BYTES:
             raise UsageError(
-                f"{file} has {size / 1e6:.0f} MB; files over {MAX_DOCUMENT_BYTES / 1e6:.0f} MB are not completed"
+                f"{file} has {size / 1e6:.0f} MB; the limit is {MAX_DOCUMENT_BYTES / 1e6:.0f} MB"
             )
         source = file.read_bytes()
     except FileNotFoundError:

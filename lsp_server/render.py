@@ -1,0 +1,108 @@
+"""What the command line prints for people; JSON is printed elsewhere.
+
+On a terminal ghost text is dim italic, as editors show it; without colour it stands between « and ».
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from indexer.types import Retrieved
+from lsp_server.document import Document
+from lsp_server.trace import CompletionTrace
+
+_GHOST = "italic bright_black"
+_UNITS = ("B", "kB", "MB", "GB")
+_LINES_BEFORE = 4
+_LINES_AFTER = 2
+
+
+def ghost_text(document: Document, trace: CompletionTrace, *, marked: bool) -> Text:
+    """Return the lines around the cursor with the completion in place, each with its line number."""
+    before, opening, typed = document.prefix.replace("\r\n", "\n").rpartition("\n")
+    rest = document.suffix[trace.replaces :].replace("\r\n", "\n")
+    tail, _, following = rest.partition("\n")
+    # what stood there, what is inserted, what follows it
+    shown: list[tuple[str, str, str]] = (
+        [(line, "", "") for line in before.split("\n")[-_LINES_BEFORE:]] if opening else []
+    )
+    ghost = trace.text.replace("\r\n", "\n").split("\n")
+    for i, line in enumerate(ghost):
+        shown.append((typed if i == 0 else "", line, tail if i == len(ghost) - 1 else ""))
+    shown += [(line, "", "") for line in following.split("\n")[:_LINES_AFTER]]
+    first = document.line - (len(before.split("\n")[-_LINES_BEFORE:]) if opening else 0)
+    width = len(str(first + len(shown)))
+    text = Text()
+    for number, (plain, inserted, after) in enumerate(shown, start=first):
+        text.append(f"{number:>{width}} | ", style="cyan")
+        text.append(plain)
+        if inserted:
+            text.append(f"«{inserted}»" if marked else inserted, style=_GHOST)
+        text.append(f"{after}\n")
+    return text
+
+
+def print_completion(console: Console, document: Document, trace: CompletionTrace) -> None:
+    """Print a completion in place, the definitions it was given, and where the time went."""
+    console.print(
+        ghost_text(document, trace, marked=console.no_color or not console.is_terminal), soft_wrap=True
+    )
+    if trace.suppression_reason is not None:
+        console.print(f"Nothing is shown: {trace.suppression_reason}", style="yellow")
+    for definition in trace.retrieved:
+        given = f"{definition.n_tokens} tokens" if definition.n_tokens else "did not fit"
+        console.print(
+            f"  {definition.rank}. {definition.path}:{definition.line} {definition.qualified_name} "
+            f"({given}): {'; '.join(definition.reasons)}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+    for note in trace.retrieval_notes:
+        console.print(f"  {note}", style="yellow", markup=False, soft_wrap=True)
+    phases = ", ".join(f"{phase} {ms:.0f} ms" for phase, ms in trace.phases_ms.items())
+    computed = sum(segment.computed for segment in trace.tokens.values())
+    console.print(
+        f"  {phases}; {computed} tokens read, {trace.n_generated_tokens} written, "
+        f"stopped by {trace.stop_reason}; {trace.model} on {trace.provider}",
+        style="bright_black",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def print_definitions(console: Console, found: Sequence[Retrieved]) -> None:
+    """Print what a search found, best first."""
+    for row in found:
+        d = row.definition
+        console.print(
+            Text.assemble(
+                (f"{d.path}:{d.span.start_line + 1}", "cyan"), "  ", (d.qualified_name, "bold"), f"  {d.kind}"
+            ),
+            soft_wrap=True,
+        )
+        console.print(f"    {d.signature}", markup=False, soft_wrap=True)
+        why = "; ".join(f"{reason.retriever}: {reason.detail}" for reason in row.reasons)
+        console.print(f"    {why}", style="bright_black", markup=False, highlight=False, soft_wrap=True)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """Return a plain table; columns named with a leading `#` hold numbers and align right."""
+    result = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    for column in columns:
+        result.add_column(column.removeprefix("#"), justify="right" if column.startswith("#") else "left")
+    for row in rows:
+        result.add_row(*row)
+    return result
+
+
+def human_bytes(n: float) -> str:
+    """Return a size as people read it: `1.4 GB`."""
+    unit = 0
+    while n >= 1000 and unit < len(_UNITS) - 1:
+        n, unit = n / 1000, unit + 1
+    return f"{n:.1f} {_UNITS[unit]}" if unit > 0 and n < 100 else f"{n:.0f} {_UNITS[unit]}"

@@ -1,0 +1,58 @@
+from pathlib import Path
+
+import pytest
+
+from lsp_server.document import Document
+from lsp_server.render import ghost_text, human_bytes
+from lsp_server.trace import CompletionTrace, RequestTrace
+
+
+def trace(text: str, replaces: int = 0) -> CompletionTrace:
+    return CompletionTrace(
+        request=RequestTrace("a.py", 1, 1, "python", multi_line=False),
+        text=text,
+        replaces=replaces,
+        stop_reason="line_end",
+        suppression_reason=None,
+        retrieved=(),
+        retrieval_notes=(),
+        tokens={},
+        n_generated_tokens=1,
+        first_token_probability=None,
+        drafts_offered=0,
+        drafts_accepted=0,
+        phases_ms={},
+        model="m",
+        provider="cpu",
+    )
+
+
+@pytest.mark.parametrize(
+    ("prefix", "suffix", "text", "replaces", "shown"),
+    [
+        ("", "", "x = 1", 0, "1 | «x = 1»\n2 | \n"),
+        ("a\nb(", ")\nc\n", "1, 2", 0, "1 | a\n2 | b(«1, 2»)\n3 | c\n4 | \n"),
+        ("b(", ")\nc", "1)", 1, "1 | b(«1)»\n2 | c\n"),
+        ("def f():\n    ", "\n", "a\n    b", 0, "1 | def f():\n2 |     «a»\n3 | «    b»\n4 | \n"),
+        ("a\r\nb", "\r\nc", "!", 0, "1 | a\n2 | b«!»\n3 | c\n"),
+        ("1\n2\n3\n4\n5\n6", "\n7\n8\n9", "!", 0, "2 | 2\n3 | 3\n4 | 4\n5 | 5\n6 | 6«!»\n7 | 7\n8 | 8\n"),
+    ],
+)
+def test_ghost_text_stands_in_place(prefix, suffix, text, replaces, shown):
+    document = Document(Path("a.py"), prefix, suffix)
+    assert ghost_text(document, trace(text, replaces), marked=True).plain == shown
+
+
+@pytest.mark.parametrize(
+    ("n", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1500, "1.5 kB"),
+        (491_400_064, "491 MB"),
+        (2.5e9, "2.5 GB"),
+        (3e12, "3000 GB"),
+    ],
+)
+def test_sizes_are_told_as_people_read_them(n, text):
+    assert human_bytes(n) == text
