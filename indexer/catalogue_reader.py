@@ -96,6 +96,27 @@ class CatalogueReader:
         """Return every definition whose own name is one of `names` (case-sensitive), in no order."""
         return [_definition(row) for row in self._in_pieces(_DEFINITIONS + " WHERE name IN ({})", names)]
 
+    def count_named(self, names: Collection[str]) -> dict[str, int]:
+        """Return how many definitions each of `names` has; a name without one is missing."""
+        sql = "SELECT name, count(*) FROM definitions WHERE name IN ({}) GROUP BY name"
+        return dict(self._in_pieces(sql, names))
+
+    def names_starting(self, prefix: str, n: int) -> list[str]:
+        """Return at most `n` names of definitions that begin with `prefix` (case-sensitive), shortest first."""
+        sql = (
+            "SELECT DISTINCT name FROM definitions WHERE name >= ? AND name < ? || char(1114111)"
+            " ORDER BY length(name), name LIMIT ?"
+        )
+        return [row[0] for row in self._all(sql, prefix, prefix, n)]
+
+    def count_users(self, names: Collection[str]) -> dict[str, int]:
+        """Return in how many files each of `names` is used; an unused name is missing."""
+        sql = (
+            "SELECT names.name, count(*) FROM names JOIN uses ON name_id = names.id"
+            " WHERE names.name IN ({}) GROUP BY names.id"
+        )
+        return dict(self._in_pieces(sql, names))
+
     def definitions_in(self, path: str) -> list[Definition]:
         """Return the definitions of one file, in its order."""
         rows = self._all(_DEFINITIONS + " WHERE files.path = ? ORDER BY start_byte, end_byte DESC", path)
