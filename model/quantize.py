@@ -129,7 +129,8 @@ def orthogonal_matrix(size: int, seed: int) -> Float32:
         unique: npt.NDArray[np.float64] = q * np.sign(np.diag(r))
         return unique.astype(np.float32)
     signs = rng.integers(0, 2, size) * 2 - 1
-    return (signs[:, None] * hadamard / np.sqrt(size)).astype(np.float32)
+    scaled: npt.NDArray[np.float64] = signs[:, None] * hadamard / np.sqrt(size)
+    return scaled.astype(np.float32)
 
 
 def _hadamard(size: int) -> npt.NDArray[np.int8] | None:

@@ -1,0 +1,128 @@
+"""Merges a low-rank adapter (LoRA, arXiv 2106.09685) into weights, one tensor at a time.
+
+An adapter is a safetensors file with `model.layers.{i}.{module}.lora_A` (rank, in) and `.lora_B` (out, rank)
+for any of the linear layers. Its rank and alpha stand in the file's metadata (`r`, `alpha`) or in a .json
+file of the same name beside it (`rank`, `alpha`), which may also pin the weights that it was trained on.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from model.errors import ConversionError
+from model.types import DecoderConfig
+from model.weights import SafetensorsFile, Weights, tensor_shapes
+
+_PARTS: Final[Mapping[str, str]] = {
+    "self_attn.q_proj": "q",
+    "self_attn.k_proj": "k",
+    "self_attn.v_proj": "v",
+    "self_attn.o_proj": "o",
+    "mlp.gate_proj": "gate",
+    "mlp.up_proj": "up",
+    "mlp.down_proj": "down",
+}
+_NAME: Final = re.compile(r"model\.layers\.(\d+)\.(\w+\.\w+)\.lora_([AB])")
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterFacts:
+    """What an adapter says of itself."""
+
+    rank: int
+    alpha: float
+    base_sha256: str | None
+    """Of the weights file that it was trained on, None if it does not say."""
+
+    @property
+    def scale(self) -> float:
+        """What B·A is multiplied by."""
+        return self.alpha / self.rank
+
+
+def read_adapter_facts(path: Path) -> AdapterFacts:
+    """Read rank, alpha and base of the adapter at `path`.
+
+    Raises:
+        ConversionError: The file is no adapter, or does not tell its rank and alpha: a guessed scale would
+            give a model that is wrong without a sign of it.
+    """
+    beside = path.with_suffix(".json")
+    try:
+        notes = json.loads(beside.read_text("utf-8")) if beside.is_file() else {}
+        metadata = SafetensorsFile(path).metadata
+        rank, alpha = metadata.get("r", notes.get("rank")), metadata.get("alpha", notes.get("alpha"))
+        if rank is None or alpha is None:
+            raise ConversionError(f"the adapter {path} does not tell its rank and alpha")
+        facts = AdapterFacts(int(rank), float(alpha), notes.get("base_sha256"))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ConversionError(f"the facts of the adapter {path} cannot be read: {error}") from error
+    if facts.rank < 1 or not np.isfinite(facts.alpha):
+        raise ConversionError(f"the adapter {path} has rank {facts.rank} and alpha {facts.alpha}")
+    return facts
+
+
+def with_adapter(weights: Weights, adapter: Path) -> Weights:
+    """Return the same model with the adapter at `adapter` merged: W + alpha/rank · B·A.
+
+    Merge before rotating or quantizing. Every tensor of the adapter is checked at once.
+
+    Raises:
+        ConversionError: The adapter is damaged, or made for a model of other sizes.
+    """
+    return AdaptedWeights(weights, adapter)
+
+
+class AdaptedWeights:
+    """What `with_adapter` returns; products are added when a tensor is asked for."""
+
+    def __init__(self, weights: Weights, adapter: Path) -> None:
+        self._weights = weights
+        self._facts = read_adapter_facts(adapter)
+        self._file = SafetensorsFile(adapter)
+        self._factors = _factors(self._file)
+        shapes = tensor_shapes(weights.config)
+        for target, (a, b) in self._factors.items():
+            rank = self._facts.rank
+            found = (self._file.shape(b), self._file.shape(a))
+            if target not in shapes or found != ((shapes[target][0], rank), (rank, shapes[target][1])):
+                raise ConversionError(
+                    f"the adapter {adapter} does not fit this model: {a} and {b} have shapes {found[1]} and"
+                    f" {found[0]}, rank {rank}, for a layer of shape {shapes.get(target, 'none')}"
+                )
+
+    @property
+    def config(self) -> DecoderConfig:
+        """The sizes of the model, which an adapter leaves alone."""
+        return self._weights.config
+
+    def tensor(self, name: str) -> npt.NDArray[np.float32]:
+        """Return one tensor; see `Weights.tensor`."""
+        weight = self._weights.tensor(name)
+        if name in self._factors:
+            a, b = (self._file.read(factor) for factor in self._factors[name])
+            weight += np.float32(self._facts.scale) * (b @ a)
+        return weight
+
+
+def _factors(file: SafetensorsFile) -> dict[str, tuple[str, str]]:
+    """Return our tensor name -> the names of A and B in the file; every tensor must have its place."""
+    found: dict[str, dict[str, str]] = {}
+    for name in sorted(file.names):
+        match = _NAME.fullmatch(name)
+        if match is None or match[2] not in _PARTS:
+            raise ConversionError(f"the adapter {file.path} has a tensor that is not understood: {name}")
+        found.setdefault(f"layers.{match[1]}.{_PARTS[match[2]]}", {})[match[3]] = name
+    single = [names for names in found.values() if len(names) != 2]
+    if single or not found:
+        lonely = ", ".join(name for names in single for name in names.values()) or "no tensors"
+        raise ConversionError(f"the adapter {file.path} is incomplete: {lonely}")
+    return {target: (names["A"], names["B"]) for target, names in found.items()}

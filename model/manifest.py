@@ -1,0 +1,101 @@
+"""Reads and writes `manifest.json`, by which a model folder describes itself.
+
+Knows neither what the files of a folder mean nor where folders lie.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar, get_type_hints
+
+from model.errors import DamagedModelError
+from model.types import ControlTokens, DecoderConfig, Manifest, Quantization
+
+MANIFEST_FILE: Final = "manifest.json"
+FORMAT_VERSION: Final = 1
+"""Of the folder as a whole: its files, the graph's inputs and outputs, the manifest's fields. Raised with
+every change that makes a folder unusable for older or newer code."""
+
+_BLOCK_BYTES: Final = 1 << 20
+_T = TypeVar("_T")
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `manifest` into `folder` and make sure that it is on the disk.
+
+    Raises:
+        OSError: It could not be written.
+    """
+    text = json.dumps(dataclasses.asdict(manifest), indent=1, ensure_ascii=False)
+    with (folder / MANIFEST_FILE).open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest in `folder`.
+
+    Raises:
+        DamagedModelError: It is missing, does not parse, or is of another format version.
+    """
+    path = folder / MANIFEST_FILE
+    try:
+        written = json.loads(path.read_text("utf-8"))
+        version = written.get("format_version")
+        if version == FORMAT_VERSION:
+            return _manifest(written)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise DamagedModelError(
+            f"{path} cannot be read ({error}): run `crosslight model pull {folder.name} --force`"
+        ) from error
+    raise DamagedModelError(
+        f"{path} has format {version!r} and this version of Crosslight reads format {FORMAT_VERSION}:"
+        f" run `crosslight model pull {folder.name} --force`"
+    )
+
+
+def hash_file(path: Path, on_bytes: Callable[[int], None] | None = None) -> str:
+    """Return the sha256 of a file in hexadecimal, calling `on_bytes` with the size of each block read.
+
+    Raises:
+        OSError: It could not be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+            if on_bytes is not None:
+                on_bytes(len(block))
+    return digest.hexdigest()
+
+
+def _manifest(written: dict[str, Any]) -> Manifest:
+    control = dict(written.get("control", {}))
+    control["all_ids"] = tuple(control.get("all_ids", ()))
+    files = written.get("files", {})
+    if not all(isinstance(text, str) for item in files.items() for text in item):
+        raise TypeError("files are not names and hashes")
+    parts = {
+        "config": _record(DecoderConfig, written.get("config", {})),
+        "control": _record(ControlTokens, control),
+        "quantization": _record(Quantization, written.get("quantization", {})),
+    }
+    return _record(Manifest, written | parts)
+
+
+def _record(kind: type[_T], values: dict[str, Any]) -> _T:
+    """Build a dataclass from exactly its fields; numbers, texts and truth values must be of their type."""
+    types = get_type_hints(kind)
+    if set(values) != set(types):
+        raise TypeError(f"{kind.__name__} has fields {sorted(values)}, expected {sorted(types)}")
+    for name, expected in types.items():
+        plain = expected if expected in {int, str, bool} else (int, float) if expected is float else object
+        if not isinstance(values[name], plain) or (expected is not bool and isinstance(values[name], bool)):
+            raise TypeError(f"{kind.__name__}.{name} is {values[name]!r}")
+    return kind(**values)
