@@ -102,7 +102,7 @@ class CatalogueReader:
         return dict(self._in_pieces(sql, names))
 
     def names_starting(self, prefix: str, n: int) -> list[str]:
-        """Return at most `n` names of definitions that begin with `prefix` (case-sensitive), shortest first."""
+        """Return at most `n` names of definitions that begin with `prefix`, shortest first."""
         sql = (
             "SELECT DISTINCT name FROM definitions WHERE name >= ? AND name < ? || char(1114111)"
             " ORDER BY length(name), name LIMIT ?"
