@@ -7,7 +7,7 @@ about repositories, grammars or editors either; the protocols at the end are how
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -119,6 +119,13 @@ class Progress:
     """For people: the source, the part, the step, the file."""
 
 
+OnProgress = Callable[[Progress], None]
+
+
+LogitRows = Literal["last", "all", "none"] | Sequence[int]
+"""Of which new tokens the logits are wanted; numbers count from the first new one."""
+
+
 class StopRule(Protocol):
     """Decides, after each token, whether the text generated so far is complete.
 
@@ -167,9 +174,7 @@ class Decoder(Protocol):
         """Keep the longest common prefix of the buffer and `token_ids`, and return its length."""
         ...
 
-    def extend(
-        self, token_ids: Sequence[int], *, logits: Literal["last", "all", "none"] | Sequence[int] = "last"
-    ) -> npt.NDArray[np.float32]:
+    def extend(self, token_ids: Sequence[int], *, logits: LogitRows = "last") -> npt.NDArray[np.float32]:
         """Append tokens and return the logits of the rows that are asked for, shape (rows, vocab).
 
         Raises:
