@@ -166,6 +166,14 @@ class TokenCodec(Protocol):
         """Return the character index at which the last pre-token of `text` starts."""
         ...
 
+    def tokens_with_prefix(self, start: bytes) -> npt.NDArray[np.int64]:
+        """Return the ids of the tokens whose bytes begin with `start`, itself included."""
+        ...
+
+    def tokens_that_are_prefix_of(self, text: bytes) -> npt.NDArray[np.int64]:
+        """Return the ids of the tokens that `text` begins with, `text` itself included."""
+        ...
+
 
 class Decoder(Protocol):
     """What decoding needs of a running model; `state.DecodeState` is the real one."""

@@ -1,0 +1,221 @@
+r"""The prompt of one completion, as token ids by segment.
+
+The format is the repository-level one of Qwen2.5-Coder (arXiv 2409.12186, section 3.1), with the cursor's
+line moved behind `<|fim_middle|>`: a keystroke then extends the end of the sequence, and the line's last
+pre-token is healed (`healing.py`). Segments are kept apart, because they are computed and reused at different
+times:
+
+    sink         <|repo_name|>{repository}\n
+    definitions  <|file_sep|>{path}\n{code}                          one each
+    frame        <|file_sep|>{path}\n<|fim_prefix|>{lines before}<|fim_suffix|>{text after}
+    live         <|fim_middle|>{the cursor's line, healed}
+
+Control tokens are inserted by number; text that spells one stays text. This file does not know what retrieval
+is, nor the language of the text. Files of any size are cut by characters before anything is tokenized.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from model.healing import split_typed
+from model.postprocess import split_closers
+from model.types import TokenCodec
+
+__all__ = ["Prompt", "PromptBudget", "PromptDefinition", "PromptRequest", "build_prompt"]
+
+_CHARACTERS_PER_TOKEN = (8, 64)
+"""How much text is tokenized for a budget: code has 3 to 4 characters a token; the second is tried where the
+first, as in long runs of spaces, did not fill the budget."""
+_NAME_CHARACTERS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class PromptDefinition:
+    """The source of one retrieved definition."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRequest:
+    """What a prompt is made of."""
+
+    repo_name: str
+    path: str
+    """Of the edited file, as the model is to read it: relative to the repository, POSIX."""
+    prefix: str
+    """Text before the cursor; the whole file's, of any size."""
+    suffix: str
+    definitions: Sequence[PromptDefinition] = ()
+    """Best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptBudget:
+    """The most tokens of each part; control tokens count too."""
+
+    prefix_tokens: int = 512
+    """Whole lines before the cursor's."""
+    suffix_tokens: int = 128
+    line_tokens: int = 128
+    """Of the cursor's line, from its end."""
+    definition_tokens: int = 192
+    """Of each definition, its path included."""
+    definitions_tokens: int = 1152
+    total_tokens: int = 2048
+    """Of the prompt. Where it is less than the sum of the parts, the worst definitions go first, then the
+    earliest lines of the prefix."""
+    order: Literal["best_last", "best_first"] = "best_last"
+    """How the definitions stand: the best one nearest to the file, or farthest from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Token ids by segment, and the text around the cursor that decoding looks at."""
+
+    sink: tuple[int, ...]
+    definitions: tuple[tuple[int, ...], ...]
+    """In the order in which they stand in the prompt."""
+    definition_ranks: tuple[int, ...]
+    """For each of `definitions`, its index in the request: 0 is the best."""
+    frame: tuple[int, ...]
+    live: tuple[int, ...]
+    typed: bytes
+    """The end of the cursor's line, after `live`, that decoding types again."""
+    draft: tuple[int, ...]
+    """`typed` as the tokenizer splits it; decoding verifies it in the prompt's own pass."""
+    line: bytes
+    """The cursor's line up to the cursor."""
+    next_line: bytes
+    """The first line after the cursor's that is not blank; empty if there is none."""
+
+    @property
+    def token_ids(self) -> list[int]:
+        """All segments in order, without the draft."""
+        ids = list(self.sink)
+        for definition in self.definitions:
+            ids += definition
+        return [*ids, *self.frame, *self.live]
+
+    @property
+    def n_tokens_by_segment(self) -> Mapping[str, int]:
+        """The length of each segment, for the trace."""
+        return {
+            "sink": len(self.sink),
+            "definitions": sum(map(len, self.definitions)),
+            "frame": len(self.frame),
+            "live": len(self.live),
+        }
+
+
+def build_prompt(codec: TokenCodec, request: PromptRequest, budget: PromptBudget | None = None) -> Prompt:
+    """Return the prompt for a cursor, within the budget.
+
+    A rest of line that is only closing brackets, quotes and the like stays out of the suffix: editors insert
+    it by themselves, and the completion is to decide on it (`postprocess.finish`).
+
+    Args:
+        codec: The model's tokenizer.
+        request: The text around the cursor and what was retrieved for it.
+        budget: How many tokens each part may take; the defaults if None.
+    """
+    budget = budget or PromptBudget()
+    control = codec.control
+    line_start = request.prefix.rfind("\n") + 1
+    line = _sanitized(request.prefix[max(line_start, len(request.prefix) - budget.line_tokens * 8) :])
+    head, typed = split_typed(codec, line)
+    live = (control.fim_middle, *codec.encode(head)[-budget.line_tokens :])
+    sink = (control.repo_name, *codec.encode(_name(request.repo_name) + "\n"))
+    suffix = _first_lines(codec, split_closers(request.suffix)[1], budget.suffix_tokens)
+    file_name = codec.encode(_name(request.path) + "\n")
+    n_fixed = len(sink) + len(file_name) + len(suffix) + 3 + len(live)
+    n_prefix = min(budget.prefix_tokens, max(0, budget.total_tokens - n_fixed))
+    prefix = _last_lines(codec, request.prefix, line_start, n_prefix)
+    frame = (control.file_sep, *file_name, control.fim_prefix, *prefix, control.fim_suffix, *suffix)
+    room = min(budget.definitions_tokens, budget.total_tokens - len(sink) - len(frame) - len(live))
+    definitions = _definitions(codec, request.definitions, budget, room)
+    return Prompt(
+        sink=sink,
+        definitions=tuple(ids for _, ids in definitions),
+        definition_ranks=tuple(rank for rank, _ in definitions),
+        frame=frame,
+        live=live,
+        typed=typed.encode(),
+        draft=tuple(codec.encode(typed)),
+        line=line.encode(),
+        next_line=_next_line(request.suffix).encode(),
+    )
+
+
+def _definitions(
+    codec: TokenCodec, definitions: Sequence[PromptDefinition], budget: PromptBudget, room: int
+) -> list[tuple[int, tuple[int, ...]]]:
+    """(rank, ids) of the best definitions that fit, in prompt order."""
+    chosen: list[tuple[int, tuple[int, ...]]] = []
+    for rank, definition in enumerate(definitions):
+        text = f"{_name(definition.path)}\n{definition.text.rstrip()}\n"
+        ids = (codec.control.file_sep, *_first_lines(codec, text, budget.definition_tokens - 1))
+        if len(ids) > room:
+            break
+        room -= len(ids)
+        chosen.append((rank, ids))
+    return chosen[::-1] if budget.order == "best_last" else chosen
+
+
+def _first_lines(codec: TokenCodec, text: str, n_tokens: int) -> list[int]:
+    """The first lines that fit; of a first line that does not fit, its beginning."""
+    ids: list[int] = []
+    for per_token in _CHARACTERS_PER_TOKEN:
+        n_characters = n_tokens * per_token
+        ids = codec.encode(_sanitized(text[:n_characters]))
+        if len(text) <= n_characters and len(ids) <= n_tokens:
+            return ids
+        if len(ids) > n_tokens:
+            break
+    ids = ids[:n_tokens]
+    ends = (i + 1 for i in range(len(ids) - 1, -1, -1) if codec.token_bytes(ids[i]).endswith(b"\n"))
+    return ids[: next(ends, len(ids))]
+
+
+def _last_lines(codec: TokenCodec, text: str, end: int, n_tokens: int) -> list[int]:
+    """The last lines of text[:end], which ends with a line, that fit; of a last line too long, its end."""
+    if n_tokens == 0:
+        return []
+    ids: list[int] = []
+    for per_token in _CHARACTERS_PER_TOKEN:
+        start = max(0, end - n_tokens * per_token)
+        ids = codec.encode(_sanitized(text[start:end]))
+        if start == 0 and len(ids) <= n_tokens:
+            return ids
+        if len(ids) > n_tokens:
+            break
+    first = max(0, len(ids) - n_tokens)
+    # The token before a cut ends its line; what stands before the first of them is not known.
+    starts = (i for i in range(max(first, 1), len(ids)) if codec.token_bytes(ids[i - 1]).endswith(b"\n"))
+    return ids[next(starts, first) :]
+
+
+def _next_line(suffix: str) -> str:
+    """The first line after the cursor's that is not blank."""
+    at = suffix.find("\n")
+    while at >= 0:
+        end = suffix.find("\n", at + 1)
+        line = suffix[at + 1 : end if end >= 0 else len(suffix)][:1024].rstrip()
+        if line:
+            return _sanitized(line)
+        at = end
+    return ""
+
+
+def _name(text: str) -> str:
+    """A name on one line, of bearable length."""
+    return _sanitized(" ".join(text.split("\n"))[-_NAME_CHARACTERS:])
+
+
+def _sanitized(text: str) -> str:
+    """Text with line feeds as line breaks, without what UTF-8 cannot say or the model never saw."""
+    return text.replace("\r\n", "\n").removeprefix("\ufeff").encode("utf-8", "replace").decode()
