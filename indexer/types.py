@@ -126,6 +126,9 @@ class RetrievalQuery:
     deadline_ms: float
     """Retrievers that are not done by then are left out and named in `RetrievalResult.late`."""
     retrievers: tuple[Retriever, ...] = ("symbol", "bm25", "vector")
+    visible_lines_before: int = 150
+    visible_lines_after: int = 50
+    """Lines around the cursor that the prompt shows: the file's own definitions there are not retrieved."""
 
 
 @dataclass(frozen=True, slots=True)
