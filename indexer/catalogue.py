@@ -152,10 +152,9 @@ class Catalogue(CatalogueReader):
             self._connection.execute("UPDATE definitions SET embedded = 0 WHERE embedded = 1")
             self._connection.execute("DELETE FROM stale_vectors")
 
-    def unembedded(self, n: int) -> list[Definition]:
-        """Return definitions that lack a vector of their present content, at most `n`."""
-        sql = "SELECT id FROM definitions WHERE embedded = 0 ORDER BY number LIMIT ?"
-        return self.definitions([row[0] for row in self._all(sql, n)])
+    def unembedded_ids(self) -> list[str]:
+        """Return the ids of the definitions that lack a vector of their present content."""
+        return [row[0] for row in self._all("SELECT id FROM definitions WHERE embedded = 0 ORDER BY number")]
 
     def mark_embedded(self, definitions: Iterable[Definition]) -> None:
         """Note that the vector store acknowledged these; one that changed meanwhile stays without."""

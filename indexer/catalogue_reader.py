@@ -87,6 +87,10 @@ class CatalogueReader:
         rows = self._all("SELECT path, content_hash, size, mtime_ns FROM files")
         return {path: FileStamp(*stamp) for path, *stamp in rows}
 
+    def paths(self) -> frozenset[str]:
+        """Return every indexed path."""
+        return frozenset(row[0] for row in self._all("SELECT path FROM files"))
+
     def definitions(self, ids: Sequence[str]) -> list[Definition]:
         """Return the definitions with these ids, in the order of `ids`; unknown ids are left out."""
         found = {row[0]: row for row in self._in_pieces(_DEFINITIONS + " WHERE definitions.id IN ({})", ids)}

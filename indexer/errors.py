@@ -11,6 +11,8 @@ IndexerError
 A user's broken code is data and never raises. Cancellation is not an error.
 """
 
+from pathlib import Path
+
 
 class IndexerError(Exception):
     """Base of all errors of this package; its text is fit to be shown to a user as one line."""
@@ -30,6 +32,11 @@ class LockedError(StoreError):
 
 class DamagedStoreError(StoreError):
     """A file of the index is damaged; what it held can be made again from the repository."""
+
+    def __init__(self, message: str, path: Path) -> None:
+        super().__init__(message)
+        self.path = path
+        """The catalogue's file, or the vector store's folder."""
 
 
 class DiskSpaceError(IndexerError):

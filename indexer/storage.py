@@ -64,7 +64,7 @@ def _from_sqlite(error: sqlite3.Error, path: Path) -> StoreError | DiskSpaceErro
     if primary == sqlite3.SQLITE_FULL:
         return _no_space(path)
     if primary in _DAMAGE_CODES:
-        return DamagedStoreError(f"{path} is damaged ({error})")
+        return DamagedStoreError(f"{path} is damaged ({error})", path)
     if primary in _NO_WRITE_CODES:
         return StoreError(f"cannot write {path} ({error}); make the folder writable, or choose another cache")
     if primary == sqlite3.SQLITE_BUSY:

@@ -250,4 +250,4 @@ def _chroma_errors(where: Path | ChromaServer) -> Iterator[None]:
             ) from error
         if "readonly database" in text or "ermission denied" in text or "Read-only" in text:
             raise StoreError(f"cannot write {where} ({text}); make the folder writable") from error
-        raise DamagedStoreError(f"the vector store in {where} is damaged: {text}") from error
+        raise DamagedStoreError(f"the vector store in {where} is damaged: {text}", where) from error

@@ -1,0 +1,320 @@
+"""Brings a repository's index up to date with its files.
+
+A run looks for files that changed (by size and time, then by hash), parses those, writes what differs, and
+makes the vectors that are missing. It can end after any batch, by a kill as well: what is written stays, and
+the next run does the rest. This file does not know who asks, nor in which process it runs.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from indexer.catalogue import Catalogue, Changes, FileStamp
+from indexer.embed import synchronize
+from indexer.errors import DamagedStoreError, StoreError
+from indexer.imports import resolve_import
+from indexer.parse_pool import Outcome, ParsePool, Task
+from indexer.report import IndexProgress, IndexSummary, Phase
+from indexer.types import Embedder, Import
+from indexer.vectors import VectorStore
+from indexer.walk import WalkedFile, WalkOptions, WalkReport, walk
+
+_MIN_FILES_FOR_POOL = 48
+"""Fewer are parsed before the first child process is up."""
+_MIN_FILES_TO_COMPACT = 500
+_SECONDS_BETWEEN_PROGRESS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Where vectors are kept, and what makes them."""
+
+    store: VectorStore
+    embedder: Embedder
+
+
+def build_index(  # noqa: PLR0913 - each is a choice of the owner's
+    root: Path,
+    *,
+    catalogue: Catalogue,
+    open_vectors: Callable[[], Vectors | str],
+    on_progress: Callable[[IndexProgress], None],
+    cancelled: Callable[[], bool],
+    force: bool = False,
+    n_processes: int | None = None,
+    options: WalkOptions | None = None,
+) -> IndexSummary:
+    """Index the repository at `root`, or what changed in it since the last run.
+
+    Args:
+        root: The repository's folder.
+        catalogue: Written to; its owner holds the index's lock.
+        open_vectors: Gives the vector store and the embedder, already in agreement with the catalogue, or
+            says why there are none; the index is then built without vectors.
+        on_progress: Called some ten times a second.
+        cancelled: Asked between batches.
+        force: Parse every file, changed or not.
+        n_processes: How many child processes parse; by default one a core, four at most.
+        options: What the walk leaves out.
+
+    Raises:
+        RootError: `root` is missing, not a folder, or not readable.
+        StoreError: The index cannot be written.
+        DiskSpaceError: The disk is full.
+    """
+    run = _Run(root, catalogue, on_progress, cancelled, options or WalkOptions())
+    tasks = run.scan(force=force)
+    run.parse(tasks, _n_processes(len(tasks), n_processes))
+    run.link()
+    run.embed(open_vectors)
+    run.compact()
+    return run.summary()
+
+
+def update_files(
+    root: Path,
+    paths: Collection[str],
+    *,
+    catalogue: Catalogue,
+    vectors: Vectors | None,
+    options: WalkOptions | None = None,
+) -> Changes:
+    """Bring the index up to date with a few files that are said to have changed, appeared or gone.
+
+    The rest of the repository is not looked at, unless a path is new: then the walk decides whether it may
+    be indexed.
+
+    Args:
+        root: The repository's folder.
+        paths: POSIX, relative to `root`.
+        catalogue: Written to; its owner holds the index's lock.
+        vectors: None leaves the vectors to the next full run.
+        options: What the walk leaves out.
+
+    Raises:
+        StoreError: The index cannot be written.
+        DiskSpaceError: The disk is full.
+    """
+    run = _Run(root, catalogue, _no_progress, _never, options or WalkOptions())
+    tasks = run.look_for(frozenset(paths))
+    run.parse(tasks, 0)
+    run.link()
+    if vectors is not None:
+        run.embed(lambda: vectors)
+    return Changes(*(tuple(run.changes[kind]) for kind in ("added", "changed", "moved", "removed")))
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run: its input, and what it counted so far."""
+
+    root: Path
+    catalogue: Catalogue
+    on_progress: Callable[[IndexProgress], None]
+    cancelled: Callable[[], bool]
+    options: WalkOptions
+    report: WalkReport = field(default_factory=WalkReport)
+    n_files_seen: int = 0
+    n_files_written: int = 0
+    n_files_removed: int = 0
+    changes: dict[str, list[str]] = field(
+        default_factory=lambda: {kind: [] for kind in ("added", "changed", "moved", "removed")}
+    )
+    seconds: dict[Phase, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    last_progress: float = 0.0
+
+    def scan(self, *, force: bool) -> list[Task]:
+        """Return the files to look at, and forget those that went."""
+        tasks = []
+        with self.timed("scan"):
+            known = self.catalogue.files()
+            seen = set()
+            for file in walk(self.root, self.options, self.report):
+                seen.add(file.path)
+                stamp = known.get(file.path)
+                if force or stamp is None or (stamp.size, stamp.mtime_ns) != (file.size_bytes, file.mtime_ns):
+                    tasks.append(Task(file, stamp.content_hash if stamp and not force else None))
+                if len(seen) % 256 == 0:
+                    self.tell("scan", len(seen), len(seen))
+                    if self.cancelled():
+                        return []
+            self.n_files_seen = len(seen)
+            self.remove([path for path in known if path not in seen])
+        return tasks
+
+    def look_for(self, paths: frozenset[str]) -> list[Task]:
+        """Return those of `paths` that may be indexed as files to look at, and forget those that went."""
+        known = self.catalogue.files()
+        found = {path: file for path in paths & known.keys() if (file := _stat(self.root, path))}
+        new = [path for path in paths - known.keys() if (self.root / path).is_file()]
+        if new:
+            found |= {
+                file.path: file for file in walk(self.root, self.options, self.report) if file.path in new
+            }
+        self.remove([path for path in paths & known.keys() if path not in found])
+        return [
+            Task(file, known[path].content_hash if path in known else None) for path, file in found.items()
+        ]
+
+    def remove(self, paths: Collection[str]) -> None:
+        """Forget files."""
+        if paths:
+            self.note_changes(self.catalogue.remove(paths))
+            self.n_files_removed += len(paths)
+
+    def parse(self, tasks: Collection[Task], n_processes: int) -> None:
+        """Look at files and store what they hold, a transaction a batch."""
+        n_done = 0
+        with self.timed("parse"), ParsePool(n_processes, self.options) as pool:
+            for outcomes in pool.outcomes(tasks, self.cancelled):
+                with self.catalogue.transaction():
+                    self.store(outcomes)
+                n_done += len(outcomes)
+                self.tell("parse", n_done, len(tasks))
+
+    def store(self, outcomes: Iterable[Outcome]) -> None:
+        """Write what became of a batch of files."""
+        gone = []
+        for outcome in outcomes:
+            file = outcome.file
+            stamp = FileStamp(outcome.content_hash, file.size_bytes, file.mtime_ns)
+            if outcome.left_out is not None:
+                gone.append(file.path)
+                if outcome.left_out == "crashed the parser":
+                    self.notes.append(f"{file.path} is left out: its parser crashes on it")
+                elif outcome.left_out != "gone":
+                    self.report.add(outcome.left_out, file.path)
+            elif outcome.parsed is None:
+                self.catalogue.touch({file.path: stamp})
+            else:
+                self.note_changes(self.catalogue.apply(outcome.parsed, stamp))
+                self.n_files_written += 1
+        self.note_changes(self.catalogue.remove(gone))
+
+    def link(self) -> None:
+        """Resolve imports, unless the run was cancelled: with half of the files most would lead nowhere."""
+        if self.cancelled():
+            return
+        with self.timed("link"):
+            files = self.catalogue.paths()
+
+            def resolve(imported: Import, path: str, language: str) -> tuple[str, ...]:
+                return resolve_import(imported, path=path, language=language, files=files)
+
+            self.catalogue.link_imports(resolve)
+
+    def embed(self, open_vectors: Callable[[], Vectors | str]) -> None:
+        """Make the vectors that are missing."""
+        if self.cancelled():
+            return
+        with self.timed("embed"):
+            try:
+                vectors = open_vectors()
+                if isinstance(vectors, str):
+                    self.notes.append(f"no vectors: {vectors}")
+                    return
+                synchronize(
+                    self.catalogue,
+                    vectors.store,
+                    vectors.embedder,
+                    on_progress=lambda n_done, n_total: self.tell("embed", n_done, n_total),
+                    cancelled=self.cancelled,
+                )
+            except DamagedStoreError:
+                raise
+            except StoreError as error:  # a server that is down; all else that retrieval needs is there
+                self.notes.append(f"vectors are missing: {error}")
+
+    def compact(self) -> None:
+        """Tidy up after many writes."""
+        if self.n_files_written >= _MIN_FILES_TO_COMPACT and not self.cancelled():
+            with self.timed("compact"):
+                self.catalogue.compact()
+
+    def summary(self) -> IndexSummary:
+        """Return what the index holds now, and what this run did."""
+        statistics = self.catalogue.statistics()
+        left_out = {str(reason): n for reason, n in self.report.counts.most_common()}
+        return IndexSummary(
+            root=str(self.root),
+            is_complete=not self.cancelled(),
+            n_files=statistics.n_files,
+            n_lines=statistics.n_lines,
+            n_definitions=statistics.n_definitions,
+            n_embedded=statistics.n_embedded,
+            embedder=statistics.embedder,
+            files_by_language=statistics.files_by_language,
+            left_out=left_out,
+            left_out_examples={
+                str(reason): tuple(self.report.examples[reason]) for reason in self.report.counts
+            },
+            n_files_written=self.n_files_written,
+            n_files_unchanged=max(0, statistics.n_files - self.n_files_written),
+            n_files_removed=self.n_files_removed,
+            n_definitions_added=len(self.changes["added"]),
+            n_definitions_changed=len(self.changes["changed"]),
+            n_definitions_moved=len(self.changes["moved"]),
+            n_definitions_removed=len(self.changes["removed"]),
+            seconds={str(phase): round(seconds, 3) for phase, seconds in self.seconds.items()},
+            disk_bytes=0,
+            notes=tuple(self.notes),
+        )
+
+    def note_changes(self, changes: Changes) -> None:
+        """Add to what was changed so far."""
+        for kind, ids in self.changes.items():
+            ids.extend(getattr(changes, kind))
+
+    def tell(self, phase: Phase, n_done: int, n_total: int) -> None:
+        """Report progress, unless the last report is very recent."""
+        now = time.monotonic()
+        if now - self.last_progress < _SECONDS_BETWEEN_PROGRESS and n_done < n_total:
+            return
+        self.last_progress = now
+        elapsed = now - self.phase_began
+        n_definitions = len(self.changes["added"]) + len(self.changes["changed"])
+        self.on_progress(IndexProgress(phase, n_done, n_total, n_done / max(elapsed, 1e-3), n_definitions))
+
+    phase_began: float = 0.0
+
+    @contextmanager
+    def timed(self, phase: Phase) -> Iterator[None]:
+        """Take the time of a phase."""
+        self.phase_began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[phase] = self.seconds.get(phase, 0.0) + time.monotonic() - self.phase_began
+
+
+def _stat(root: Path, path: str) -> WalkedFile | None:
+    """Return a file that was indexed before, if it is still a file and no link."""
+    absolute = root / path
+    try:
+        status = absolute.lstat()
+    except OSError:
+        return None
+    if not absolute.is_file() or absolute.is_symlink():
+        return None
+    return WalkedFile(path, absolute, status.st_size, status.st_mtime_ns)
+
+
+def _n_processes(n_files: int, wanted: int | None) -> int:
+    if wanted is not None:
+        return wanted
+    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(n_cores, 4) if n_files >= _MIN_FILES_FOR_POOL else 0
+
+
+def _no_progress(_: IndexProgress) -> None:
+    return
+
+
+def _never() -> bool:
+    return False

@@ -1,0 +1,267 @@
+"""How every other process asks the index worker, and starts it if need be."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict
+from multiprocessing.connection import Client, Connection
+from pathlib import Path
+from typing import Any, Self
+
+from indexer.catalogue import Changes
+from indexer.errors import WorkerError
+from indexer.report import IndexProgress, IndexStatus, IndexSummary
+from indexer.storage import private_folder, storage_errors
+from indexer.types import RetrievalQuery, RetrievalResult, Retrieved
+from indexer.wire import (
+    PROTOCOL,
+    Rendezvous,
+    error_from_json,
+    receive,
+    result_from_json,
+    retrieved_from_json,
+    send,
+)
+
+_START_S = 30.0
+"""How long a worker may take until it listens: its imports, on a busy machine."""
+_GREETING_S = 10.0
+_MAX_LOG_BYTES = 1_000_000
+
+
+class IndexClient:
+    """Asks the worker of one index folder. Safe to use from several threads: each call has its connection.
+
+    A worker that ends between two calls is started again. One that dies during a call fails that call with
+    WorkerError, and the next call starts another.
+    """
+
+    def __init__(self, index_dir: Path, runtime_dir: Path, start: Sequence[str] | None) -> None:
+        """Use `connect`."""
+        self._index_dir = index_dir
+        self._meeting = Rendezvous.of(index_dir, runtime_dir)
+        self._start = start
+        self._lock = threading.Lock()
+        self._idle: list[Connection] = []
+        self._is_closed = False
+
+    @classmethod
+    def connect(cls, index_dir: Path, runtime_dir: Path, *, start: Sequence[str] | None) -> Self:
+        """Return a client whose worker answers.
+
+        Args:
+            index_dir: Holds one folder a repository.
+            runtime_dir: Holds the socket and the log.
+            start: The command that becomes the worker (by calling `worker.serve` with the same two folders);
+                None fails if there is none.
+
+        Raises:
+            WorkerError: No worker answers, and none can be started.
+            StoreError: A folder cannot be made.
+        """
+        client = cls(index_dir, runtime_dir, start)
+        client._give_back(client._connection()[0])
+        return client
+
+    def close(self) -> None:
+        """Close the connections; the worker goes on for others, and cancels what this client asked for."""
+        with self._lock:
+            self._is_closed = True
+            for connection in self._idle:
+                connection.close()
+            self._idle.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def index(
+        self, root: Path, *, on_progress: Callable[[IndexProgress], None] | None = None, force: bool = False
+    ) -> IndexSummary:
+        """Bring a repository's index up to date, and return what it holds.
+
+        An exception out of `on_progress`, and KeyboardInterrupt at any moment, cancel the run at its next
+        batch; what was written stays.
+
+        Raises:
+            RootError: `root` is missing, not a folder, or not readable.
+            LockedError: Another process owns this index.
+            StoreError: The index cannot be written.
+            DiskSpaceError: The disk is full.
+            WorkerError: The worker died, or cannot be started.
+        """
+
+        def on_event(event: Mapping[str, Any]) -> None:
+            if on_progress is not None:
+                on_progress(IndexProgress(**event))
+
+        params = {"root": str(root.absolute()), "force": force}
+        return IndexSummary.from_json(self._ask("index", params, timeout_s=None, on_event=on_event))
+
+    def update(self, root: Path, paths: Collection[str], *, timeout_s: float = 60.0) -> Changes:
+        """Bring the index up to date with a few changed files (POSIX paths relative to `root`)."""
+        params = {"root": str(root.absolute()), "paths": sorted(paths)}
+        changes = self._ask("update", params, timeout_s=timeout_s)
+        return Changes(**{kind: tuple(ids) for kind, ids in changes.items()})
+
+    def open(self, root: Path, *, timeout_s: float = 60.0) -> IndexStatus:
+        """Open a repository's index, vectors included, so that the first retrieval finds it warm."""
+        return IndexStatus.from_json(self._ask("open", {"root": str(root.absolute())}, timeout_s=timeout_s))
+
+    def retrieve(self, root: Path, query: RetrievalQuery, *, timeout_s: float = 5.0) -> RetrievalResult:
+        """Return what the cursor needs, from what is indexed so far.
+
+        `query.deadline_ms` bounds the retrieval itself; `timeout_s` is for a worker that does not answer.
+        """
+        params = {"root": str(root.absolute()), "query": asdict(query)}
+        return result_from_json(self._ask("retrieve", params, timeout_s=timeout_s))
+
+    def search(self, root: Path, text: str, n: int, *, timeout_s: float = 60.0) -> tuple[Retrieved, ...]:
+        """Return the definitions that a text describes, best first."""
+        params = {"root": str(root.absolute()), "text": text, "n": n}
+        return retrieved_from_json(self._ask("search", params, timeout_s=timeout_s))
+
+    def status(self, root: Path, *, timeout_s: float = 20.0) -> IndexStatus:
+        """Return what a repository's index holds."""
+        return IndexStatus.from_json(self._ask("status", {"root": str(root.absolute())}, timeout_s=timeout_s))
+
+    def remove(self, root: Path, *, timeout_s: float = 60.0) -> int:
+        """Delete a repository's index and return how many bytes that freed."""
+        return int(self._ask("remove", {"root": str(root.absolute())}, timeout_s=timeout_s))
+
+    def stop(self, *, timeout_s: float = 20.0) -> None:
+        """Tell the worker to end; runs in progress are cancelled."""
+        self._ask("stop", {}, timeout_s=timeout_s)
+
+    def _ask(
+        self,
+        method: str,
+        params: Mapping[str, Any],
+        *,
+        timeout_s: float | None,
+        on_event: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> Any:  # noqa: ANN401 - JSON
+        request = {"method": method, "params": params}
+        while True:
+            connection, is_fresh = self._connection()
+            try:
+                send(connection, request)
+                message = self._answer(connection, timeout_s, on_event)
+            except (EOFError, OSError) as error:
+                connection.close()
+                if is_fresh or isinstance(error, TimeoutError):
+                    raise self._failure(
+                        f"the index worker ended, or hangs, while it was asked to {method}"
+                    ) from None
+                continue  # it may have ended since the last call; ask a new one
+            except BaseException:
+                connection.close()  # an answer may still be on its way: no other call must read it
+                raise
+            self._give_back(connection)
+            if "error" in message:
+                raise error_from_json(message["error"])
+            return message["result"]
+
+    def _answer(
+        self,
+        connection: Connection,
+        timeout_s: float | None,
+        on_event: Callable[[Mapping[str, Any]], None] | None,
+    ) -> dict[str, Any]:
+        while True:
+            if not connection.poll(timeout_s):
+                raise TimeoutError
+            message = receive(connection)
+            if "event" not in message:
+                return message
+            if on_event is not None:
+                on_event(message["event"])
+
+    def _connection(self) -> tuple[Connection, bool]:
+        """Return a connection, and whether it was made just now."""
+        with self._lock:
+            if self._is_closed:
+                raise WorkerError("this connection to the index worker was closed")
+            if self._idle:
+                return self._idle.pop(), False
+        return self._try_connect() or self._start_worker(), True
+
+    def _give_back(self, connection: Connection) -> None:
+        with self._lock:
+            if self._is_closed:
+                connection.close()
+            else:
+                self._idle.append(connection)
+
+    def _try_connect(self) -> Connection | None:
+        try:
+            connection = Client(self._meeting.address, self._meeting.family)
+        except OSError:
+            return None
+        with contextlib.suppress(EOFError, OSError):
+            if connection.poll(_GREETING_S) and receive(connection).get("protocol") == PROTOCOL:
+                return connection
+        connection.close()
+        return None
+
+    def _start_worker(self) -> Connection:
+        """Start a worker and wait until it answers; if two clients do, the loser's ends by itself."""
+        if self._start is None:
+            raise WorkerError("no index worker is running")
+        deadline = time.monotonic() + _START_S
+        process = self._spawn(self._start)
+        while time.monotonic() < deadline:
+            if connection := self._try_connect():
+                # Someone must wait for it, or it stays a zombie when it ends before this process.
+                threading.Thread(target=process.wait, daemon=True, name="reap index worker").start()
+                return connection
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                if process.wait(timeout=0.02) != 0:
+                    raise self._failure(
+                        f"the index worker ended at its start with status {process.returncode}"
+                    )
+                process = self._spawn(self._start)  # it found another, which has ended since
+        process.kill()
+        process.wait()
+        raise self._failure(f"the index worker did not answer within {_START_S:.0f} s")
+
+    def _spawn(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
+        log_file = self._meeting.log_file
+        private_folder(self._index_dir)
+        # Its own session: Ctrl-C in a terminal is for the client alone.
+        detached: dict[str, Any] = {"start_new_session": True}
+        if sys.platform == "win32":
+            detached = {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
+        with storage_errors(log_file):
+            if log_file.exists() and log_file.stat().st_size > _MAX_LOG_BYTES:
+                log_file.unlink()
+            handle = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=handle,
+                stderr=handle,
+                cwd=self._index_dir,
+                **detached,
+            )
+        except OSError as error:
+            raise WorkerError(f"cannot start the index worker {command[0]}: {error.strerror}") from error
+        finally:
+            os.close(handle)
+
+    def _failure(self, what: str) -> WorkerError:
+        """Return an error with the last line of the worker's log."""
+        with contextlib.suppress(OSError):
+            lines = self._meeting.log_file.read_text("utf-8", "replace").strip().splitlines()
+            if lines:
+                return WorkerError(f"{what}: {lines[-1].strip()} (log: {self._meeting.log_file})")
+        return WorkerError(f"{what} (log: {self._meeting.log_file})")

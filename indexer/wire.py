@@ -1,0 +1,148 @@
+"""The messages between an index worker and those who ask it, and where they meet.
+
+A message is one JSON object. The worker greets first (`Greeting`). Then the asker sends a request
+(`{"method": …, "params": {…}}`) and reads answers until one holds `result` or `error`; those before it hold
+`event`. A connection carries one request at a time; closing it cancels what it asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Literal
+
+from indexer import errors
+from indexer.errors import IndexerError
+from indexer.storage import private_folder
+from indexer.types import Definition, Reason, RetrievalQuery, RetrievalResult, Retrieved, Span
+
+PROTOCOL = 1
+"""Raised whenever a message changes; a worker and an asker of different protocols never meet."""
+
+# A Unix socket's path is limited to 108 bytes on Linux and to 104 on macOS.
+_MAX_SOCKET_PATH_BYTES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Rendezvous:
+    """Where the worker of one index folder and one version answers, and where it logs."""
+
+    address: str
+    family: Literal["AF_UNIX", "AF_PIPE"]
+    log_file: Path
+    lock_file: Path
+    version: str
+
+    @classmethod
+    def of(cls, index_dir: Path, runtime_dir: Path) -> Rendezvous:
+        """Return the meeting point of this version of the program; makes the private folder it lies in.
+
+        Raises:
+            StoreError: The folder cannot be made.
+        """
+        version = program_version()
+        key = f"{index_dir.resolve()}\n{version}\n{PROTOCOL}"
+        name = f"index-{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}-{version}"
+        folder = private_folder(runtime_dir.absolute())
+        log_file, lock_file = folder / f"{name}.log", folder / f"{name}.lock"
+        if os.name == "nt":
+            return cls(rf"\\.\pipe\crosslight-{name}", "AF_PIPE", log_file, lock_file, version)
+        socket = folder / f"{name}.sock"
+        if len(os.fsencode(socket)) > _MAX_SOCKET_PATH_BYTES:
+            socket = _short_folder() / f"{name}.sock"
+        return cls(str(socket), "AF_UNIX", log_file, lock_file, version)
+
+
+def program_version() -> str:
+    """Return the version of the installed program."""
+    try:
+        return importlib.metadata.version("crosslight")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def send(connection: Connection, message: Mapping[str, Any]) -> None:
+    """Send one message."""
+    connection.send_bytes(json.dumps(message, separators=(",", ":")).encode())
+
+
+def receive(connection: Connection) -> dict[str, Any]:
+    """Wait for one message.
+
+    Raises:
+        EOFError: The other side closed the connection.
+        OSError: It broke.
+    """
+    message = json.loads(connection.recv_bytes())
+    if not isinstance(message, dict):
+        raise OSError("the other side does not speak this protocol")
+    return message
+
+
+def error_to_json(error: IndexerError) -> dict[str, str]:
+    """Return the wire form of an error."""
+    return {"type": type(error).__name__, "message": str(error)}
+
+
+def error_from_json(values: Mapping[str, str]) -> IndexerError:
+    """Return the error that `error_to_json` was given, by its nearest kind that needs a message only."""
+    kinds = (errors.RootError, errors.LockedError, errors.DiskSpaceError, errors.WorkerError)
+    for kind in kinds:
+        if kind.__name__ == values["type"]:
+            return kind(values["message"])
+    return errors.StoreError(values["message"])
+
+
+def query_from_json(values: Mapping[str, Any]) -> RetrievalQuery:
+    """Return the query whose fields these are."""
+    return RetrievalQuery(**{**values, "retrievers": tuple(values["retrievers"])})
+
+
+def result_to_json(result: RetrievalResult) -> dict[str, Any]:
+    """Return the fields as JSON knows them."""
+    return asdict(result)
+
+
+def result_from_json(values: Mapping[str, Any]) -> RetrievalResult:
+    """Return what `result_to_json` was given."""
+    return RetrievalResult(
+        retrieved=retrieved_from_json(values["retrieved"]),
+        late=tuple(values["late"]),
+        unavailable=values["unavailable"],
+        elapsed_ms=values["elapsed_ms"],
+    )
+
+
+def retrieved_from_json(rows: list[dict[str, Any]]) -> tuple[Retrieved, ...]:
+    """Return retrieved definitions from their fields."""
+    return tuple(
+        Retrieved(
+            definition=Definition(**{**row["definition"], "span": Span(**row["definition"]["span"])}),
+            score=row["score"],
+            reasons=tuple(Reason(**reason) for reason in row["reasons"]),
+        )
+        for row in rows
+    )
+
+
+def _short_folder() -> Path:
+    """Return a folder with a short name that is this user's alone.
+
+    Raises:
+        StoreError: Someone else made it first.
+    """
+    folder = Path(tempfile.gettempdir()) / f"crosslight-{os.getuid()}"
+    private_folder(folder)
+    status = folder.lstat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o077 or folder.is_symlink():
+        raise errors.StoreError(
+            f"{folder} belongs to someone else; set XDG_RUNTIME_DIR to a folder of your own"
+        )
+    return folder
