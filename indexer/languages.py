@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files as resource_files
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from tree_sitter import Language, Node, Parser, Query, QueryCursor, Tree
 
 __all__ = [
     "LANGUAGES",
+    "DefinitionMatch",
     "LanguageSpec",
     "Node",
     "Tree",
@@ -27,7 +28,7 @@ __all__ = [
     "language_named",
     "language_of",
     "parse_tree",
-    "reference_nodes",
+    "used_nodes",
 ]
 
 
@@ -56,6 +57,19 @@ class LanguageSpec:
     family: Literal["code", "document"] = "code"
 
 
+class DefinitionMatch(NamedTuple):
+    """One match of a definition's pattern."""
+
+    kind: str
+    """As the query says it; `scope` is something that only names what is inside, like Rust's `impl`."""
+    pattern: int
+    """The pattern's place in the query; our own come after the grammar's."""
+    node: Node
+    name: Node
+    scope: Node | None
+    """The name of what the definition belongs to, where that does not enclose it: a receiver's type."""
+
+
 _TAGS = "queries/tags.scm"
 _JAVASCRIPT_TAGS = ("tree_sitter_javascript", _TAGS)
 _TYPESCRIPT_TAGS = (_JAVASCRIPT_TAGS, ("tree_sitter_typescript", _TAGS))
@@ -78,7 +92,7 @@ _ROWS = (
         interpreters=("node", "nodejs", "bun"),
         wheel="tree_sitter_javascript",
         tags=(_JAVASCRIPT_TAGS,),
-        additions=("javascript",),
+        additions=("ecmascript", "javascript", "jsx"),
     ),
     LanguageSpec(
         "typescript",
@@ -87,7 +101,7 @@ _ROWS = (
         wheel="tree_sitter_typescript",
         grammar="language_typescript",
         tags=_TYPESCRIPT_TAGS,
-        additions=("javascript", "typescript"),
+        additions=("ecmascript", "typescript"),
     ),
     LanguageSpec(
         "tsx",
@@ -95,7 +109,7 @@ _ROWS = (
         wheel="tree_sitter_typescript",
         grammar="language_tsx",
         tags=_TYPESCRIPT_TAGS,
-        additions=("javascript", "typescript"),
+        additions=("ecmascript", "typescript", "jsx"),
     ),
     LanguageSpec(
         "go", (".go",), wheel="tree_sitter_go", tags=(("tree_sitter_go", _TAGS),), additions=("go",)
@@ -225,23 +239,27 @@ def parse_tree(language: str, source: bytes, old_tree: Tree | None = None) -> Tr
     return parser.parse(source) if old_tree is None else parser.parse(source, old_tree)
 
 
-def definition_matches(language: str, tree: Tree) -> Iterator[tuple[str, Node, Node]]:
-    """Yield (kind as the query says it, the definition's node, the name's node), in order of the matches.
+def definition_matches(language: str, tree: Tree) -> Iterator[DefinitionMatch]:
+    """Yield what the queries find to be a definition.
 
-    A node may come twice, when two patterns match it.
+    One definition may come several times, with the same name node: two patterns match it, or one matches
+    it with its decorators, its `export`, its template.
     """
-    for _, captures in QueryCursor(_queries(language)[0]).matches(tree.root_node):
+    for index, captures in QueryCursor(_queries(language)[0]).matches(tree.root_node):
         names = captures.get("name")
         if names is None:
             continue
+        scopes = captures.get("scope")
         for capture, nodes in captures.items():
             if capture.startswith("definition."):
-                yield capture[len("definition.") :], nodes[0], names[0]
+                kind = capture[len("definition.") :]
+                yield DefinitionMatch(kind, index, nodes[0], names[0], scopes[0] if scopes else None)
 
 
-def reference_nodes(language: str, tree: Tree) -> list[Node]:
-    """Return the nodes of all names that are used: called, instantiated, inherited from, named as a type."""
-    return QueryCursor(_queries(language)[1]).captures(tree.root_node).get("name", [])
+def used_nodes(language: str, tree: Tree) -> tuple[list[Node], list[Node]]:
+    """Return the nodes of all names in use (called, inherited from, named as a type), and all imports."""
+    captures = QueryCursor(_queries(language)[1]).captures(tree.root_node)
+    return captures.get("name", []), captures.get("import", [])
 
 
 @cache
@@ -256,9 +274,9 @@ def _grammar(language: str) -> Language:
 def _queries(language: str) -> tuple[Query, Query]:
     """The queries for definitions and for references.
 
-    Both are compiled from the same text, each without the other's patterns: references are wanted as a flat
-    list of names, which is four times cheaper to get than matches. Captures of documentation comments are
-    dropped, since `parse.py` finds comments itself, for all languages alike.
+    Both are compiled from the same text, each without the other's patterns: references (and imports, which
+    go with them) are wanted as flat lists, which are four times cheaper to get than matches. Captures of
+    documentation comments are dropped, since `parse.py` finds comments itself, for all languages alike.
     """
     grammar, source = _grammar(language), _tags(LANGUAGES[language])
     definitions, references = Query(grammar, source), Query(grammar, source)
@@ -268,13 +286,14 @@ def _queries(language: str) -> tuple[Query, Query]:
         pattern = encoded[start:end]
         if b"@definition." not in pattern:
             definitions.disable_pattern(index)
+        uses = b"@reference." in pattern or b"@import" in pattern
         # Without a scope analysis, "not a local variable" would match every identifier.
-        if b"@reference." not in pattern or b"#is-not? local" in pattern:
+        if not uses or b"#is-not? local" in pattern:
             references.disable_pattern(index)
     for query in (definitions, references):
         for index in range(query.capture_count):
             name = query.capture_name(index)
-            if name == "doc" or (query is references and name != "name"):
+            if name == "doc" or (query is references and name.startswith("reference.")):
                 query.disable_capture(name)
     return definitions, references
 

@@ -16,7 +16,7 @@ _BOMS = (
 )
 _BINARY_HEAD_BYTES = 8192
 
-_GENERATED_HEAD_BYTES = 2048
+_GENERATED_HEAD_BYTES = 1024
 _GENERATED = re.compile(
     rb"@generated\b"
     rb"|code generated [^\n]{0,200}do not edit"
