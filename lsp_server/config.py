@@ -41,6 +41,11 @@ class CompletionSettings:
 
     prefix_tokens: int = _setting(768, "Most tokens of whole lines before the cursor's.", at_least=16)
     suffix_tokens: int = _setting(192, "Most tokens after the cursor.", at_least=0)
+    prompt_tokens: int = _setting(
+        1024,
+        "Most tokens of the whole prompt but the definitions, names and the cursor's line included.",
+        at_least=64,
+    )
     max_line_tokens: int = _setting(64, "Most tokens of a single-line completion.", at_least=1)
     max_block_tokens: int = _setting(192, "Most tokens of a multi-line completion.", at_least=1)
     deadline_ms: int = _setting(
@@ -67,6 +72,7 @@ class IndexSettings:
     chroma_url: str = _setting(
         "", "A Chroma server, such as `http://127.0.0.1:8000`; empty keeps the vectors on this machine."
     )
+    chroma_token: str = _setting("", "Sent to that server as a bearer token; empty sends none.")
     worker_idle_s: int = _setting(600, "The index worker ends after so many idle seconds.", at_least=1)
 
 

@@ -6,6 +6,7 @@ can be made again. All folders are the user's alone (0700).
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,11 +28,15 @@ class Folders:
     def of_user(cls) -> Folders:
         """Return the current user's folders by the platform's conventions (XDG on Linux)."""
         dirs = platformdirs.PlatformDirs(APP, appauthor=False)
+        with warnings.catch_warnings():
+            # without XDG_RUNTIME_DIR it warns and falls back to a folder in /tmp, which serves as well
+            warnings.simplefilter("ignore")
+            runtime = dirs.user_runtime_path
         return cls(
             config=dirs.user_config_path,
             models=dirs.user_data_path / "models",
             index=dirs.user_cache_path / "index",
-            runtime=dirs.user_runtime_path,
+            runtime=runtime,
         )
 
     @property

@@ -5,18 +5,21 @@ On a terminal ghost text is dim italic, as editors show it; without colour it st
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from indexer.report import IndexSummary
 from indexer.types import Retrieved
+from lsp_server.doctor import Finding
 from lsp_server.document import Document
 from lsp_server.trace import CompletionTrace
+from model.disk import human_bytes
 
 _GHOST = "italic bright_black"
-_UNITS = ("B", "kB", "MB", "GB")
 _LINES_BEFORE = 4
 _LINES_AFTER = 2
 
@@ -90,6 +93,49 @@ def print_definitions(console: Console, found: Sequence[Retrieved]) -> None:
         console.print(f"    {why}", style="bright_black", markup=False, highlight=False, soft_wrap=True)
 
 
+def print_summary(console: Console, summary: IndexSummary) -> None:
+    """Print what an index holds, what the run did, and what was left out and why."""
+    languages = ", ".join(f"{name} {n}" for name, n in summary.files_by_language.items())
+    changed = (
+        f"{summary.n_files_written} files read, {summary.n_files_unchanged} unchanged, "
+        f"{summary.n_files_removed} gone"
+    )
+    phases = ", ".join(f"{phase} {seconds:.1f}" for phase, seconds in summary.seconds.items())
+    lines = [
+        f"{summary.root}: {summary.n_definitions} definitions in {summary.n_files} files",
+        f"  {summary.n_lines} lines ({languages or 'no code'})",
+        f"  {changed}; {summary.n_embedded} vectors; {human_bytes(summary.disk_bytes)} on disk",
+        f"  {summary.total_seconds:.1f} s ({phases})",
+    ]
+    for reason, n in summary.left_out.items():
+        lines.append(f"  left out, {reason}: {n} ({_examples(summary.left_out_examples.get(reason, ()), n)})")
+    if not summary.is_complete:
+        lines.append("  stopped early: run it again to finish; nothing is done twice")
+    for line in (*lines, *(f"  {note}" for note in summary.notes)):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def print_findings(console: Console, findings: Sequence[Finding]) -> None:
+    """Print what the doctor found, a line each, with its cure below."""
+    marks = {"ok": Text("ok     ", style="green"), "warning": Text("warning", style="yellow")}
+    for finding in findings:
+        mark = marks.get(finding.level, Text("error  ", style="bold red"))
+        console.print(
+            Text.assemble(mark, "  ", (finding.subject, "bold"), f": {finding.detail}"), soft_wrap=True
+        )
+        if finding.cure:
+            console.print(Text(f"         cure: {finding.cure}"), soft_wrap=True)
+
+
+def print_json(value: object) -> None:
+    """Print plain values as JSON, for programs."""
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _examples(paths: Sequence[str], n: int) -> str:
+    return ", ".join(paths) + (", ..." if n > len(paths) else "")
+
+
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     """Return a plain table; columns named with a leading `#` hold numbers and align right."""
     result = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
@@ -98,11 +144,3 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> 
     for row in rows:
         result.add_row(*row)
     return result
-
-
-def human_bytes(n: float) -> str:
-    """Return a size as people read it: `1.4 GB`."""
-    unit = 0
-    while n >= 1000 and unit < len(_UNITS) - 1:
-        n, unit = n / 1000, unit + 1
-    return f"{n:.1f} {_UNITS[unit]}" if unit > 0 and n < 100 else f"{n:.0f} {_UNITS[unit]}"

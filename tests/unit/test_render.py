@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from lsp_server.document import Document
-from lsp_server.render import ghost_text, human_bytes
+from lsp_server.render import ghost_text
 from lsp_server.trace import CompletionTrace, RequestTrace
 
 
@@ -41,18 +41,3 @@ def trace(text: str, replaces: int = 0) -> CompletionTrace:
 def test_ghost_text_stands_in_place(prefix, suffix, text, replaces, shown):
     document = Document(Path("a.py"), prefix, suffix)
     assert ghost_text(document, trace(text, replaces), marked=True).plain == shown
-
-
-@pytest.mark.parametrize(
-    ("n", "text"),
-    [
-        (0, "0 B"),
-        (999, "999 B"),
-        (1500, "1.5 kB"),
-        (491_400_064, "491 MB"),
-        (2.5e9, "2.5 GB"),
-        (3e12, "3000 GB"),
-    ],
-)
-def test_sizes_are_told_as_people_read_them(n, text):
-    assert human_bytes(n) == text

@@ -1,0 +1,150 @@
+"""Builds the objects that commands use from the user's folders and settings.
+
+The one place where `indexer` and `model` meet at start-up: the index worker is given an embedder made of the
+installed model, a completer a running decoder. Heavy imports stay inside functions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from lsp_server.errors import UsageError
+
+if TYPE_CHECKING:
+    from indexer.client import IndexClient
+    from indexer.vectors import ChromaServer
+    from lsp_server.completer import RunningModel
+    from lsp_server.config import IndexSettings, Settings
+    from lsp_server.paths import Folders
+    from model.embedding import StaticEmbedder
+    from model.session import DecoderSession
+    from model.store import InstalledModel, ModelStore
+
+WORKER_COMMAND = (sys.executable, "-P", "-m", "lsp_server", "index-worker")
+"""`-P` keeps the working folder off the import path: a workspace's own `model` folder must never run."""
+
+
+def open_store(folders: Folders) -> ModelStore:
+    """Return the installed models."""
+    from model.store import ModelStore
+
+    return ModelStore(folders.models)
+
+
+def connect_index(folders: Folders) -> IndexClient:
+    """Return a connection to the index worker, which is started if none runs."""
+    from indexer.client import IndexClient
+
+    return IndexClient.connect(folders.index, folders.runtime, start=WORKER_COMMAND)
+
+
+def stop_worker(folders: Folders) -> None:
+    """End the index worker, if one runs."""
+    from indexer.client import IndexClient
+    from indexer.errors import WorkerError
+
+    with (
+        contextlib.suppress(WorkerError),
+        IndexClient.connect(folders.index, folders.runtime, start=None) as client,
+    ):
+        client.stop()
+
+
+def run_worker(folders: Folders, settings: Settings) -> None:
+    """Be the index worker until nobody has asked for the configured time."""
+    from indexer.worker import serve
+
+    serve(
+        folders.index,
+        folders.runtime,
+        make_embedder=lambda: make_embedder(folders, settings),
+        idle_s=settings.index.worker_idle_s,
+        server=chroma_server(settings.index),
+    )
+
+
+def chroma_server(settings: IndexSettings) -> ChromaServer | None:
+    """Return the configured Chroma server, None for the embedded store.
+
+    Raises:
+        UsageError: The address is none.
+    """
+    from indexer.vectors import ChromaServer
+
+    if not settings.chroma_url:
+        return None
+    url = urlsplit(settings.chroma_url)
+    if url.scheme not in {"http", "https"} or not url.hostname:
+        raise UsageError(f"index.chroma_url is {settings.chroma_url!r}: write it as http://HOST:PORT")
+    headers = {"Authorization": f"Bearer {settings.chroma_token}"} if settings.chroma_token else {}
+    port = url.port or (443 if url.scheme == "https" else 8000)
+    return ChromaServer(url.hostname, port, url.scheme == "https", headers)
+
+
+def make_embedder(folders: Folders, settings: Settings) -> StaticEmbedder | None:
+    """Return the embedder that the configured model carries, None where that model is not installed."""
+    from model.embedding import VECTORS_FILE, StaticEmbedder
+    from model.errors import ModelError
+    from model.tokenizer import Tokenizer
+
+    try:
+        installed = open_store(folders).find(settings.model.name)
+    except ModelError:
+        return None
+    if not (installed.folder / VECTORS_FILE).is_file():
+        return None
+    tokenizer = Tokenizer.from_file(installed.folder / "tokenizer.json", installed.manifest.control)
+    return StaticEmbedder.from_folder(installed.folder, tokenizer)
+
+
+def load_session(installed: InstalledModel, settings: Settings) -> DecoderSession:
+    """Load a model's graph on the configured provider.
+
+    Raises:
+        ProviderError: The provider that the settings ask for cannot be had.
+        DamagedModelError: The graph cannot be loaded.
+    """
+    from model.session import load_decoder
+
+    return load_decoder(
+        installed.folder,
+        installed.manifest.config,
+        installed.manifest.quantization,
+        provider=settings.model.provider,
+        n_threads=settings.model.threads or None,
+    )
+
+
+def start_model(folders: Folders, settings: Settings) -> RunningModel:
+    """Load the configured model with room for the longest prompt and completion that the settings allow.
+
+    Raises:
+        NotInstalledError: The model was never fetched; the message has the cure.
+    """
+    from lsp_server.completer import RunningModel
+    from model.state import DecodeState
+    from model.tokenizer import Tokenizer
+
+    installed = open_store(folders).find(settings.model.name)
+    session = load_session(installed, settings)
+    tokenizer = Tokenizer.from_file(installed.folder / "tokenizer.json", installed.manifest.control)
+    completion, retrieval = settings.completion, settings.retrieval
+    capacity = (
+        completion.prompt_tokens
+        + retrieval.definitions * retrieval.definition_tokens
+        + max(completion.max_line_tokens, completion.max_block_tokens)
+        + _SLACK_TOKENS
+    )
+    return RunningModel(
+        name=installed.name,
+        provider=session.provider,
+        codec=tokenizer,
+        decoder=DecodeState(session, capacity),
+    )
+
+
+_SLACK_TOKENS = 160
+"""For the healed pre-token and the cursor's line, which the prompt's budget does not cut."""

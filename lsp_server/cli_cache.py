@@ -1,0 +1,102 @@
+"""`crosslight cache …`: show and clear what Crosslight keeps on this machine."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from lsp_server import assemble
+from lsp_server.errors import UsageError
+from lsp_server.paths import Folders
+from lsp_server.render import print_json, table
+from model.disk import human_bytes
+
+app = typer.Typer(help="Show and clear what Crosslight keeps on this machine.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text for people.")]
+
+
+@app.command()
+def info(as_json: AsJson = False) -> None:
+    """Show the folders in use, and how much disk each model and each repository's index takes."""
+    from indexer.repository import IndexFolder
+
+    folders = Folders.of_user()
+    indexes = [(str(index.root), index.disk_bytes()) for index in IndexFolder.all_in(folders.index)]
+    models = _sizes_in(folders.models)
+    if as_json:
+        print_json(
+            {
+                "folders": {
+                    "models": str(folders.models),
+                    "index": str(folders.index),
+                    "config": str(folders.config),
+                },
+                "models": [{"name": name, "bytes": size} for name, size in models],
+                "indexes": [{"root": root, "bytes": size} for root, size in indexes],
+            }
+        )
+        return
+    console = Console()
+    rows = [("model", name, human_bytes(size)) for name, size in models]
+    rows += [("index", root, human_bytes(size)) for root, size in indexes]
+    console.print(table("", ("what", "of", "#size"), rows) if rows else "Nothing is kept yet.")
+    for name, folder in (
+        ("models", folders.models),
+        ("indexes", folders.index),
+        ("settings", folders.config),
+    ):
+        console.print(f"{name}: {folder}", highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command()
+def clear(
+    repository: Annotated[
+        Path | None, typer.Argument(help="Clear the index of this repository only; of all if left out.")
+    ] = None,
+    models: Annotated[
+        bool, typer.Option("--models", help="Remove the models too; they must be fetched again.")
+    ] = False,
+) -> None:
+    """Remove indexes; they are made again when they are needed."""
+    from indexer.repository import IndexFolder
+
+    folders = Folders.of_user()
+    if repository is not None:
+        if models:
+            raise UsageError("--models clears everything: leave the repository out, or the option")
+        if not IndexFolder.of(folders.index, repository).exists():
+            raise UsageError(f"{repository} has no index; `crosslight cache info` lists those that are there")
+        with assemble.connect_index(folders) as client:
+            print(f"{repository}: {human_bytes(client.remove(repository))} freed")
+        return
+    assemble.stop_worker(folders)
+    freed = _remove(folders.index) + (_remove(folders.models) if models else 0)
+    print(f"{human_bytes(freed)} freed")
+
+
+def _sizes_in(folder: Path) -> list[tuple[str, int]]:
+    """Return each entry of a folder with the bytes below it; half-fetched models count too."""
+    entries = sorted(folder.iterdir()) if folder.is_dir() else []
+    sizes = [(entry.name, _bytes_below(entry)) for entry in entries]
+    return [(name, size) for name, size in sizes if size]
+
+
+def _bytes_below(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.lstat().st_size for file in files if not file.is_dir())
+
+
+def _remove(folder: Path) -> int:
+    freed = _bytes_below(folder) if folder.exists() else 0
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise UsageError(f"{error.filename or folder} cannot be removed: {error.strerror}") from error
+    return freed

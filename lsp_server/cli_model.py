@@ -1,0 +1,137 @@
+"""`crosslight model …`: fetch, list, check and remove models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from lsp_server import assemble
+from lsp_server.config import load_settings
+from lsp_server.console import PhaseBar, bytes_of
+from lsp_server.errors import UsageError
+from lsp_server.paths import Folders
+from lsp_server.render import print_json, table
+from model.disk import human_bytes
+
+if TYPE_CHECKING:
+    from model.store import AdapterChoice, InstalledModel
+    from model.types import Progress
+
+app = typer.Typer(help="Fetch, list, check and remove models.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text for people.")]
+Name = Annotated[str | None, typer.Argument(help="An installed model; the configured one if left out.")]
+
+
+@app.command()
+def pull(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME|PATH|HUB_ID]",
+            help="A model of the catalog, a local folder or .gguf file, or a hub id (Owner/Name). "
+            "The configured model if left out.",
+        ),
+    ] = None,
+    adapter: Annotated[
+        Path | None,
+        typer.Option(help="Merge this low-rank adapter (.safetensors) instead of the shipped one."),
+    ] = None,
+    no_adapter: Annotated[bool, typer.Option("--no-adapter", help="Leave the weights as they are.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Fetch and convert again.")] = False,
+    keep_weights: Annotated[
+        bool, typer.Option("--keep-weights", help="Keep the downloaded weights after the conversion.")
+    ] = False,
+) -> None:
+    """Fetch a model, check it, and convert it for this machine; nothing is done twice."""
+    if adapter and no_adapter:
+        raise UsageError("--adapter and --no-adapter exclude each other: give one of them")
+    folders = Folders.of_user()
+    choice: AdapterChoice = "none" if no_adapter else adapter or "auto"
+    with PhaseBar() as bar:
+
+        def show(progress: Progress) -> None:
+            in_bytes = progress.phase in {"download", "verify"}
+            amount = bytes_of(progress.done, progress.total) if in_bytes else ""
+            bar.update(progress.phase, progress.done, progress.total, f"{progress.detail} {amount}".strip())
+
+        installed = assemble.open_store(folders).pull(
+            model or _configured(folders),
+            adapter=choice,
+            on_progress=show,
+            force=force,
+            keep_weights=keep_weights,
+        )
+    Console().print(_summary(installed), highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command("list")
+def list_models(as_json: AsJson = False) -> None:
+    """List the installed models, and those of the catalog that are not installed."""
+    from model.catalog import load_catalog
+
+    folders = Folders.of_user()
+    installed = assemble.open_store(folders).list()
+    names = {model.name for model in installed}
+    known = [entry for entry in load_catalog().values() if entry.name not in names]
+    if as_json:
+        print_json(
+            {
+                "installed": [
+                    {
+                        "name": model.name,
+                        "folder": str(model.folder),
+                        "bytes": model.size_bytes,
+                        "source": model.manifest.source,
+                        "licence": model.manifest.licence,
+                        "quantization": model.manifest.quantization.scheme,
+                        "adapter_sha256": model.manifest.adapter_sha256,
+                    }
+                    for model in installed
+                ],
+                "available": [entry.name for entry in known],
+            }
+        )
+        return
+    rows: list[tuple[str, ...]] = [
+        (m.name, "installed", human_bytes(m.size_bytes), m.manifest.quantization.scheme, m.manifest.licence)
+        for m in installed
+    ]
+    rows += [(e.name, "to be pulled", human_bytes(e.size_bytes), "", e.licence) for e in known]
+    Console().print(table("", ("model", "state", "#size", "weights", "licence"), rows))
+
+
+@app.command()
+def verify(model: Name = None) -> None:
+    """Compare every file of an installed model with its checksum."""
+    folders = Folders.of_user()
+    name = model or _configured(folders)
+    with PhaseBar() as bar:
+        assemble.open_store(folders).verify(
+            name,
+            lambda p: bar.update(p.phase, p.done, p.total, f"{p.detail} {bytes_of(p.done, p.total)}"),
+        )
+    print(f"{name}: all files are as they were installed")
+
+
+@app.command()
+def remove(model: Annotated[str, typer.Argument(help="An installed model.")]) -> None:
+    """Remove a model, and what a broken download of it left."""
+    freed = assemble.open_store(Folders.of_user()).remove(model)
+    print(f"{model}: removed, {human_bytes(freed)} freed")
+
+
+def _configured(folders: Folders) -> str:
+    return load_settings(folders.config_file).settings.model.name
+
+
+def _summary(installed: InstalledModel) -> str:
+    manifest = installed.manifest
+    adapter = "with an adapter" if manifest.adapter_sha256 else "without an adapter"
+    return (
+        f"{installed.name}: ready, {manifest.quantization.scheme}, {adapter}, "
+        f"{human_bytes(installed.size_bytes)} in {installed.folder} (licence: {manifest.licence})"
+    )

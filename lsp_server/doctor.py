@@ -1,0 +1,179 @@
+"""`crosslight doctor`: what this installation is made of, each line fine or with its cure.
+
+A check never raises: what it cannot find out is itself a finding.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from indexer.errors import IndexerError
+from lsp_server import assemble
+from lsp_server.config import LoadedSettings, Settings
+from lsp_server.document import find_root
+from lsp_server.paths import Folders
+from model.disk import human_bytes
+from model.errors import ModelError, NotInstalledError
+from model.processor import detect_processor
+
+_ENGINES = ("onnxruntime", "chromadb", "tree-sitter", "tokenizers", "transformers", "pygls")
+_MIN_FREE_BYTES = 2_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report."""
+
+    subject: str
+    level: Literal["ok", "warning", "error"]
+    detail: str
+    cure: str | None = None
+
+
+def check_python() -> Finding:
+    """Say which interpreter runs."""
+    found = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+    if platform.system() == "Linux":
+        return Finding("python", "ok", found)
+    return Finding("python", "warning", f"{found}: written for, but tested on Linux only")
+
+
+def check_packages() -> Iterator[Finding]:
+    """Say the versions of the engines that were installed, and of Crosslight."""
+    yield Finding("crosslight", "ok", metadata.version("crosslight"))
+    for name in _ENGINES:
+        try:
+            yield Finding(name, "ok", metadata.version(name))
+        except metadata.PackageNotFoundError:
+            if name == "onnxruntime" and _installed("onnxruntime-gpu"):
+                continue  # the CUDA build alone serves as well, and check_wheels speaks of it
+            yield Finding(name, "error", "not installed", "pip install --force-reinstall crosslight")
+
+
+def check_wheels(cuda_works: bool) -> Finding:
+    """Say whether the two builds of onnxruntime overwrote each other.
+
+    Both write one folder, and the one installed last wins without a word.
+    """
+    if not _installed("onnxruntime-gpu"):
+        return Finding("onnxruntime build", "ok", "CPU")
+    if cuda_works:
+        return Finding("onnxruntime build", "ok", "CUDA")
+    return Finding(
+        "onnxruntime build",
+        "warning",
+        "onnxruntime-gpu is installed, but not in use: the CPU wheel lies over it, or no GPU is here",
+        "pip install --force-reinstall --no-deps onnxruntime-gpu",
+    )
+
+
+def check_settings(loaded: LoadedSettings, folders: Folders) -> Iterator[Finding]:
+    """Say what is wrong with the settings file."""
+    if not loaded.problems:
+        exists = folders.config_file.is_file()
+        yield Finding("settings", "ok", str(folders.config_file) if exists else "all defaults")
+    for problem in loaded.problems:
+        yield Finding("settings", "warning", problem, f"edit {folders.config_file}")
+
+
+def check_folder(subject: str, folder: Path) -> Finding:
+    """Say whether a folder can be written, and how much room is left there."""
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not os.access(existing, os.W_OK):
+        return Finding(
+            subject, "error", f"{folder} cannot be written", f"make {existing} yours: chown or chmod it"
+        )
+    free = shutil.disk_usage(existing).free
+    if free < _MIN_FREE_BYTES:
+        return Finding(
+            subject,
+            "warning",
+            f"{folder}: only {human_bytes(free)} free",
+            "free some disk: `crosslight cache info`",
+        )
+    return Finding(subject, "ok", f"{folder} ({human_bytes(free)} free)")
+
+
+def examine(folders: Folders, settings: LoadedSettings) -> list[Finding]:
+    """Run every check; loading the model takes a second or two."""
+    model, provider = check_model(folders, settings.settings)
+    return [
+        check_python(),
+        *check_packages(),
+        check_processor(),
+        check_wheels(cuda_works=provider == "cuda"),
+        *check_settings(settings, folders),
+        check_folder("models folder", folders.models),
+        check_folder("index folder", folders.index),
+        *model,
+        check_index(folders),
+    ]
+
+
+def check_processor() -> Finding:
+    """Say what integer instructions there are, on which the speed of the CPU path rests."""
+    processor = detect_processor()
+    if not processor.saturates:
+        return Finding("processor", "ok", str(processor))
+    return Finding(
+        "processor",
+        "warning",
+        f"{processor}: 8-bit products would saturate, models are converted with 7-bit weights here",
+    )
+
+
+def check_model(folders: Folders, settings: Settings) -> tuple[list[Finding], str | None]:
+    """Verify the configured model and load it; return the findings and the provider really in use."""
+    name = settings.model.name
+    store = assemble.open_store(folders)
+    try:
+        store.verify(name)
+        installed = store.find(name)
+    except NotInstalledError as error:
+        return [
+            Finding("model", "error", f"{name} is not installed", str(error).rpartition("run ")[2].strip("`"))
+        ], None
+    except ModelError as error:
+        return [Finding("model", "error", str(error), f"crosslight model pull {name} --force")], None
+    found = [Finding("model", "ok", f"{name}, every file verified, {human_bytes(installed.size_bytes)}")]
+    try:
+        session = assemble.load_session(installed, settings)
+    except ModelError as error:
+        return [*found, Finding("provider", "error", str(error))], None
+    if session.fallback_reason and settings.model.provider != "cpu":
+        found.append(Finding("provider", "ok", f"{session.provider}: {session.fallback_reason}"))
+    else:
+        found.append(Finding("provider", "ok", session.provider))
+    return found, session.provider
+
+
+def check_index(folders: Folders) -> Finding:
+    """Say what is known of the repository around the current folder."""
+    root = find_root(Path("x").absolute())
+    if root is None:
+        return Finding("index", "ok", "the current folder is in no repository")
+    try:
+        with assemble.connect_index(folders) as client:
+            status = client.status(root)
+    except IndexerError as error:
+        return Finding("index", "error", str(error))
+    if not status.exists:
+        return Finding("index", "warning", f"{root} is not indexed", f"crosslight index {root}")
+    return Finding(
+        "index", "ok", f"{root}: {status.n_definitions} definitions, {status.n_embedded} with vectors"
+    )
+
+
+def _installed(distribution: str) -> bool:
+    try:
+        metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
