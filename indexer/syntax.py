@@ -1,0 +1,105 @@
+"""What syntax says about a completion: one line or several, where its scope ends, whether it parses as well.
+
+Everything is read from a window around the cursor, so a long file costs what a short one does. This file does
+not know the model: `ScopeStop` satisfies its stop rule by shape. A language without a grammar is judged by
+indentation.
+"""
+
+from __future__ import annotations
+
+from indexer.blocks import is_only_closers, next_line, read, shape_of, split_rest
+from indexer.languages import Node, parse_tree
+from indexer.lexemes import has_grammar, indentation, lexemes, source_after, source_before
+from indexer.scope import ScopeStop
+
+__all__ = ["ScopeStop", "parses_as_well", "wants_multi_line"]
+
+_WINDOW_CHARACTERS = 24 * 1024
+"""On either side of an insertion whose parse is judged."""
+
+
+def wants_multi_line(language: str | None, prefix: str, suffix: str) -> bool:
+    """Return whether a completion here is to be a block: right after a line that opens an empty one.
+
+    Args:
+        language: By the index's names; None if unknown.
+        prefix: Text before the cursor, of any length.
+        suffix: Text after the cursor.
+    """
+    source = source_before(language, prefix)
+    rest, below = split_rest(source_after(suffix))
+    if rest and not is_only_closers(rest):
+        return False
+    reading = read(language, source, lexemes(language, source))
+    opener = reading.opener
+    if opener is None:
+        return False
+    lines = source.split(b"\n")
+    if lines[-1].strip() and opener.line != len(lines) - 1:
+        return False
+    if rest:
+        # An editor closed the brace by itself; anything else is the end of an expression.
+        return shape_of(language) == "braced" and rest.startswith(b"}")
+    following = next_line(below)
+    return not following or indentation(following) <= opener.indentation
+
+
+def parses_as_well(language: str | None, before: str, after: str) -> bool:
+    """Return whether an insertion leaves no more syntax errors than there were.
+
+    Both texts are parsed in a window around what differs, the same lines of both, so that what the window
+    itself breaks counts on both sides. True for languages without a grammar.
+
+    Args:
+        language: By the index's names; None if unknown.
+        before: The file's text.
+        after: The text with the completion in it.
+    """
+    if language is None or not has_grammar(language) or before == after:
+        return True
+    first = _n_common(before, after)
+    last = _n_common_at_end(before, after, min(len(before), len(after)) - first)
+    start = before.rfind("\n", 0, max(0, first - _WINDOW_CHARACTERS)) + 1 if first > _WINDOW_CHARACTERS else 0
+    n_after = min(last, _WINDOW_CHARACTERS)
+    cut = before.rfind("\n", len(before) - last, len(before) - last + n_after) if n_after < last else -1
+    n_dropped = len(before) - cut if cut >= 0 else last - n_after
+    old = before[start : len(before) - n_dropped]
+    new = after[start : len(after) - n_dropped]
+    return _n_errors(language, new) <= _n_errors(language, old)
+
+
+def _n_errors(language: str, text: str) -> int:
+    """Error and missing nodes; below an error node nothing is counted again."""
+    source = source_before(language, text, n_bytes=4 * len(text))
+    n_errors, pending = 0, [parse_tree(language, source).root_node]
+    while pending:
+        node: Node = pending.pop()
+        if node.is_error or node.is_missing:
+            n_errors += 1
+        if node.has_error:
+            pending.extend(node.children)
+    return n_errors
+
+
+def _n_common(one: str, other: str) -> int:
+    """The length of the common beginning, by bisection over comparisons of slices, which run in C."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _n_common_at_end(one: str, other: str, limit: int) -> int:
+    """The length of the common end, at most `limit`."""
+    low, high = 0, limit
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[len(one) - middle : len(one) - low] == other[len(other) - middle : len(other) - low]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
