@@ -15,6 +15,8 @@ from itertools import accumulate
 from indexer.languages import LanguageSpec, Node
 
 _MAX_SIGNATURE_CHARS = 300
+_MAX_WHOLE_SIGNATURE_BYTES = 120
+"""A definition without a body of its own that fits one line of this length is its own signature."""
 _MAX_DOCSTRING_CHARS = 2000
 _MAX_COMMENT_LINES = 200
 _MAX_FIELD_LINES = 6
@@ -28,7 +30,7 @@ _ASSIGNED_FIELD = re.compile(
     rb"^[ \t]*((?:(?:self|this)\.\w+[ \t]*(?::[^=\n]+)?|@\w+[ \t]*)=(?![=~])[^\n]*)", re.MULTILINE
 )
 _COMMENT_AFTER_COLON = re.compile(rb":[ \t]*#[^\n]*\s*\Z")
-_ANNOTATIONS = re.compile(r"^(?:@[\w.]+(?:\([^()]*\))?\s+|#?\[[^\]]*\]\s*)+(?=\S)")
+_ANNOTATIONS = re.compile(r"^(?:@(?!interface\b)[\w.]+(?:\([^()]*\))?\s+|#?\[[^\]]*\]\s*)+(?=\S)")
 _COMMENT_MARKERS = re.compile(r"^\s*(?:/\*+!?|\*+/|//+!?|\*+(?!/)|#+|--+)?[ \t]?|\s*\*+/\s*$")
 _STRING_QUOTES = re.compile(r"^[rRuUbBfF]{0,3}(\"\"\"|'''|\"|')(.*?)\1?$", re.DOTALL)
 
@@ -137,9 +139,14 @@ def signature(source: Source, start: int, end: int, body: Node | None, *, is_con
         head = source.data[start : body.start_byte]
     else:
         head = source.data[start : min(end, start + 4 * _MAX_SIGNATURE_CHARS)]
-        head = head.split(b"\n", 1)[0] if is_constant else head.split(b"{", 1)[0]
+        if is_constant:
+            head = head.split(b"\n", 1)[0]
+        elif b"\n" in head or len(head) > _MAX_WHOLE_SIGNATURE_BYTES:
+            head = head.split(b"{", 1)[0]
     if body is not None and body.type == "block":
         head = _COMMENT_AFTER_COLON.sub(b":", head)
+    elif body is not None and body.type == "body_statement":
+        head = head.split(b"\n", 1)[0]
     line = " ".join(head.decode("utf-8", "replace").split())
     line = _ANNOTATIONS.sub("", line)
     line = line.rstrip(";")
@@ -238,8 +245,9 @@ def _body_cut(source: Source, part: Part, body: Node) -> tuple[int, int, bytes]:
         indent = b"\n" + _indent(source.lines[source.line_at(start)])
         return header_end, end, indent + indent.join(fields) if fields else b" ..."
     if body.type == "body_statement":  # Ruby: the closing `end` follows
-        return header_end, end, b" " + b"; ".join([*fields, b"..."])
-    return start, end, b"..."
+        end += len(source.data[end : end + 200]) - len(source.data[end : end + 200].lstrip())
+        return header_end, end, b" " + b"; ".join([*fields, b"... "])
+    return start, end, b"=> ..." if opening == b"=" else b"..."
 
 
 def _assigned_fields(source: Source, body: Node) -> list[bytes]:

@@ -17,6 +17,9 @@
   (reference_declarator (function_declarator declarator: (qualified_identifier
     scope: (_) @scope
     name: [(identifier) (operator_name)] @name)))
+  (function_declarator declarator: (qualified_identifier name: (qualified_identifier
+    scope: (_) @scope
+    name: [(identifier) (destructor_name) (operator_name)] @name)))
 ]) @definition.method
 
 (template_declaration (class_specifier name: (type_identifier) @name)) @definition.class
