@@ -33,17 +33,23 @@ def read_folder_config(folder: Path) -> tuple[DecoderConfig, bool]:
             raise ConversionError(
                 f"{path} has the architecture {architecture!r}; only {ARCHITECTURE!r} can be converted"
             )
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        config = _auto_config(folder)
         unsupported = _unsupported(config)
         if unsupported:
             raise ConversionError(f"{path}: {unsupported} is not supported")
         return _sizes(config), bool(config.tie_word_embeddings)
     except (OSError, ValueError, AttributeError, TypeError, KeyError) as error:
-        first_line = str(error).strip().split("\n", maxsplit=1)[0]
-        raise ConversionError(f"{path} cannot be used: {first_line}") from error
+        raise ConversionError(f"{path} cannot be used: {' '.join(str(error).split())}") from error
 
 
-def _sizes(config: Any) -> DecoderConfig:  # noqa: ANN401  (transformers says nothing of its types)
+def _auto_config(folder: Path) -> Any:  # noqa: ANN401  (transformers says nothing of its types)
+    try:
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # its validators raise types of other packages
+        raise ValueError(str(error)) from error
+
+
+def _sizes(config: Any) -> DecoderConfig:  # noqa: ANN401
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     return DecoderConfig(
         n_layers=int(config.num_hidden_layers),

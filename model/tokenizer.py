@@ -88,11 +88,19 @@ class Tokenizer:
     def last_pretoken_start(self, text: str) -> int:
         """Return the character index where the last pre-token of `text` begins, 0 for an empty text.
 
-        No merge reaches across it, so whatever is typed next, the ids of the text before it stay the same
-        unless what is typed changes where that pre-token begins.
+        No merge reaches across it, and `encode(text[:index])` begins `encode(text)`. So that this holds, the
+        index lies one pre-token earlier where the text before it would be cut otherwise if it stood alone: in
+        `  1` the blanks are two pre-tokens, and one without the digit.
         """
-        pieces = self._engine.pre_tokenizer.pre_tokenize_str(_encodable(text))
-        return pieces[-1][1][0] if pieces else 0
+        starts = self._pretoken_starts(text)
+        while starts:
+            last = starts.pop()
+            if self._pretoken_starts(text[:last]) == starts:
+                return last
+        return 0
+
+    def _pretoken_starts(self, text: str) -> list[int]:
+        return [start for _, (start, _) in self._engine.pre_tokenizer.pre_tokenize_str(_encodable(text))]
 
     def tokens_with_prefix(self, start: bytes) -> npt.NDArray[np.int64]:
         """Return the ids of the tokens whose bytes begin with `start`, itself included, in byte order.
@@ -131,7 +139,7 @@ class TokenTable:
     @classmethod
     def of(cls, vocabulary: Vocabulary) -> TokenTable:
         """Translate a vocabulary from the byte-level alphabet, and sort it."""
-        translation = str.maketrans({char: chr(byte) for byte, char in enumerate(_byte_alphabet())})
+        translation = str.maketrans({char: chr(byte) for byte, char in enumerate(byte_alphabet())})
         values = [
             (token.translate(translation).encode("latin-1"), token_id)
             for token, token_id in vocabulary.text_tokens.items()
@@ -144,7 +152,7 @@ class TokenTable:
     @classmethod
     def load(cls, path: Path) -> TokenTable:
         """Read what `save` wrote."""
-        with np.load(path) as arrays:
+        with path.open("rb") as file, np.load(file) as arrays:
             return cls(arrays["joined"].tobytes(), arrays["ends"], arrays["ids"])
 
     def save(self, path: Path) -> None:
@@ -193,7 +201,7 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _byte_alphabet() -> str:
+def byte_alphabet() -> str:
     """Return the 256 characters that stand for bytes in a byte-level vocabulary, byte 0 first.
 
     Printable Latin-1 stands for itself; the other bytes are, in their order, the characters from U+0100 on.

@@ -134,6 +134,7 @@ class GgufWeights:
     def __init__(self, path: Path) -> None:
         self._header = read_gguf_header(path)
         self.config = _gguf_config(self._header)
+        _require_layers(self.config, len(self._header.tensors), path)
         self._names = {name: _gguf_name(name) for name in tensor_shapes(self.config)}
         if "output.weight" not in self._header.tensors:
             self._names["lm_head"] = "token_embd.weight"
@@ -227,6 +228,7 @@ class FolderWeights:
         self.config = config
         files = [SafetensorsFile(path) for path in _shards(folder)]
         self._files = {name: file for file in files for name in file.names}
+        _require_layers(config, len(self._files), folder)
         shapes = tensor_shapes(config)
         self._names = {name: _folder_name(name) for name in shapes}
         if tied:
@@ -242,6 +244,12 @@ class FolderWeights:
         """Return one tensor; see `Weights.tensor`."""
         stored = self._names[name]
         return self._files[stored].read(stored)
+
+
+def _require_layers(config: DecoderConfig, n_tensors: int, path: Path) -> None:
+    """Refuse a number of layers, possibly absurd, that the file's tensors cannot make up."""
+    if config.n_layers * len(_GGUF_LAYER) > n_tensors:
+        raise ConversionError(f"{path} claims {config.n_layers} layers and holds only {n_tensors} tensors")
 
 
 def _gguf_name(name: str) -> str:

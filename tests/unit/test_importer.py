@@ -1,0 +1,123 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+from tiny_model import CONFIG, random_tensors, write_folder, write_gguf
+
+from model.errors import ConversionError
+from model.importer import convert
+from model.manifest import MANIFEST_FILE, hash_file, read_manifest
+from model.quantize import default_quantization
+from model.tokenizer import TOKENIZER_FILE, Tokenizer
+from model.types import Quantization
+
+FACTS = {
+    "name": "tiny",
+    "source_label": "a test",
+    "source_sha256": "0" * 64,
+    "licence": "Apache-2.0",
+    "quantization": default_quantization(processor_saturates=False),
+    "adapter": None,
+}
+
+
+@pytest.fixture
+def source(tmp_path):
+    return write_gguf(tmp_path / "m.gguf", random_tensors())
+
+
+@pytest.fixture
+def target(tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder
+
+
+def run(source, target, **changes):
+    steps = []
+    manifest = convert(source, target, **(FACTS | changes), on_progress=lambda *step: steps.append(step))
+    return manifest, steps
+
+
+def adapter_file(tmp_path, notes=None):
+    path = tmp_path / "adapter.safetensors"
+    q = "model.layers.0.self_attn.q_proj.lora_"
+    tensors = {q + "A": np.ones((2, 96), np.float32), q + "B": np.ones((96, 2), np.float32)}
+    save_file(tensors, path, {"r": "2", "alpha": "4"})
+    if notes:
+        path.with_suffix(".json").write_text(notes)
+    return path
+
+
+def test_a_converted_folder_describes_itself(source, target):
+    manifest, _ = run(source, target)
+    assert read_manifest(target) == manifest
+    assert manifest.config == CONFIG
+    assert {path.name for path in target.iterdir()} == {*manifest.files, MANIFEST_FILE}
+    assert all(hash_file(target / name) == sha256 for name, sha256 in manifest.files.items())
+    assert manifest.adapter_sha256 is None
+    assert Tokenizer.from_file(target / TOKENIZER_FILE, manifest.control).vocab_size == CONFIG.vocab_size
+
+
+def test_progress_only_grows_and_ends_at_one(source, target):
+    _, steps = run(source, target)
+    parts = [part for _, part in steps]
+    assert parts == sorted(parts)
+    assert (parts[0], parts[-1]) == (0.0, 1.0)
+    assert all(label for label, _ in steps)
+
+
+def test_converting_twice_gives_the_same_model(source, target, tmp_path):
+    first, _ = run(source, target)
+    (tmp_path / "again").mkdir()
+    second, _ = run(source, tmp_path / "again", name="other")
+    assert first.model_hash == second.model_hash
+
+
+def test_a_folder_and_a_gguf_of_the_same_weights_give_the_same_model(source, target, tmp_path):
+    first, _ = run(source, target)
+    (tmp_path / "again").mkdir()
+    second, _ = run(write_folder(tmp_path / "hub", random_tensors()), tmp_path / "again")
+    assert first.files == second.files
+    assert dataclasses.replace(first.config, rope_theta=0) == dataclasses.replace(second.config, rope_theta=0)
+
+
+@pytest.mark.parametrize(
+    "quantization",
+    [
+        Quantization("fp32", 8, rotated=False),
+        Quantization("w8a8", 7, rotated=True),
+        Quantization("w8a8", 8, rotated=False),
+    ],
+)
+def test_quantization_is_recorded_and_changes_the_model(source, target, tmp_path, quantization):
+    manifest, _ = run(source, target, quantization=quantization)
+    (tmp_path / "default").mkdir()
+    default, _ = run(source, tmp_path / "default")
+    assert manifest.quantization == quantization
+    assert manifest.model_hash != default.model_hash
+
+
+def test_an_adapter_changes_the_model_and_is_recorded(source, target, tmp_path):
+    adapter = adapter_file(tmp_path)
+    merged, _ = run(source, target, adapter=adapter)
+    (tmp_path / "plain").mkdir()
+    plain, _ = run(source, tmp_path / "plain")
+    assert merged.adapter_sha256 == hash_file(adapter)
+    assert merged.model_hash != plain.model_hash
+
+
+def test_an_adapter_for_other_weights_is_refused_before_any_work(source, target, tmp_path):
+    adapter = adapter_file(tmp_path, '{"base_sha256": "ab"}')
+    with pytest.raises(ConversionError, match="trained for other weights"):
+        run(source, target, adapter=adapter)
+    assert not list(target.iterdir())
+
+
+def test_a_failed_conversion_leaves_no_manifest(target, tmp_path):
+    source = write_folder(tmp_path / "m", random_tensors())
+    (source / "tokenizer.json").write_text("{}")
+    with pytest.raises(ConversionError):
+        run(source, target)
+    assert not (target / MANIFEST_FILE).exists()
