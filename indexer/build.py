@@ -27,6 +27,7 @@ from indexer.walk import WalkedFile, WalkOptions, WalkReport, walk
 _MIN_FILES_FOR_POOL = 48
 """Fewer are parsed before the first child process is up."""
 _MIN_FILES_TO_COMPACT = 500
+_N_EXAMPLES = 5
 _SECONDS_BETWEEN_PROGRESS = 0.1
 
 
@@ -127,6 +128,8 @@ class _Run:
     )
     seconds: dict[Phase, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    crashed: list[str] = field(default_factory=list)
+    """Files that end their parser."""
     last_progress: float = 0.0
 
     def scan(self, *, force: bool) -> list[Task]:
@@ -187,7 +190,7 @@ class _Run:
             if outcome.left_out is not None:
                 gone.append(file.path)
                 if outcome.left_out == "crashed the parser":
-                    self.notes.append(f"{file.path} is left out: its parser crashes on it")
+                    self.crashed.append(file.path)
                 elif outcome.left_out != "gone":
                     self.report.add(outcome.left_out, file.path)
             elif outcome.parsed is None:
@@ -241,6 +244,10 @@ class _Run:
         """Return what the index holds now, and what this run did."""
         statistics = self.catalogue.statistics()
         left_out = {str(reason): n for reason, n in self.report.counts.most_common()}
+        examples = {str(reason): tuple(self.report.examples[reason]) for reason in self.report.counts}
+        if self.crashed:
+            left_out["crashed the parser"] = len(self.crashed)
+            examples["crashed the parser"] = tuple(self.crashed[:_N_EXAMPLES])
         return IndexSummary(
             root=str(self.root),
             is_complete=not self.cancelled(),
@@ -251,9 +258,7 @@ class _Run:
             embedder=statistics.embedder,
             files_by_language=statistics.files_by_language,
             left_out=left_out,
-            left_out_examples={
-                str(reason): tuple(self.report.examples[reason]) for reason in self.report.counts
-            },
+            left_out_examples=examples,
             n_files_written=self.n_files_written,
             n_files_unchanged=max(0, statistics.n_files - self.n_files_written),
             n_files_removed=self.n_files_removed,

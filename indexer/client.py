@@ -66,7 +66,7 @@ class IndexClient:
             StoreError: A folder cannot be made.
         """
         client = cls(index_dir, runtime_dir, start)
-        client._give_back(client._connection()[0])
+        client._give_back(client._connection())
         return client
 
     def close(self) -> None:
@@ -149,26 +149,21 @@ class IndexClient:
         timeout_s: float | None,
         on_event: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> Any:  # noqa: ANN401 - JSON
-        request = {"method": method, "params": params}
-        while True:
-            connection, is_fresh = self._connection()
-            try:
-                send(connection, request)
-                message = self._answer(connection, timeout_s, on_event)
-            except (EOFError, OSError) as error:
-                connection.close()
-                if is_fresh or isinstance(error, TimeoutError):
-                    raise self._failure(
-                        f"the index worker ended, or hangs, while it was asked to {method}"
-                    ) from None
-                continue  # it may have ended since the last call; ask a new one
-            except BaseException:
-                connection.close()  # an answer may still be on its way: no other call must read it
-                raise
-            self._give_back(connection)
-            if "error" in message:
-                raise error_from_json(message["error"])
-            return message["result"]
+        connection = self._connection()
+        try:
+            send(connection, {"method": method, "params": params})
+            message = self._answer(connection, timeout_s, on_event)
+        except BaseException as error:
+            connection.close()  # an answer may still be on its way: no other call must read it
+            if isinstance(error, TimeoutError):
+                raise self._failure(f"the index worker did not {method} within {timeout_s:.0f} s") from None
+            if isinstance(error, (EOFError, OSError)):
+                raise self._failure(f"the index worker ended while it was asked to {method}") from None
+            raise
+        self._give_back(connection)
+        if "error" in message:
+            raise error_from_json(message["error"])
+        return message["result"]
 
     def _answer(
         self,
@@ -185,14 +180,17 @@ class IndexClient:
             if on_event is not None:
                 on_event(message["event"])
 
-    def _connection(self) -> tuple[Connection, bool]:
-        """Return a connection, and whether it was made just now."""
+    def _connection(self) -> Connection:
+        """Return a connection to a worker that lives; one is started if need be."""
         with self._lock:
             if self._is_closed:
                 raise WorkerError("this connection to the index worker was closed")
-            if self._idle:
-                return self._idle.pop(), False
-        return self._try_connect() or self._start_worker(), True
+            while self._idle:
+                connection = self._idle.pop()
+                if not connection.poll():
+                    return connection
+                connection.close()  # nobody is asking: what can be read is the end of a worker
+        return self._try_connect() or self._start_worker()
 
     def _give_back(self, connection: Connection) -> None:
         with self._lock:

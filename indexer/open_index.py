@@ -211,7 +211,7 @@ class OpenIndex:
         return self._vectors
 
     def _repaired_vectors(self) -> Vectors | str:
-        """Return the vectors in agreement with the catalogue, or why there are none; the caller is writing."""
+        """Return the vectors in agreement with the catalogue, or why there are none; for the writer."""
         with self._vectors_lock:
             embedder = self._embedders.get()
             if isinstance(embedder, str):

@@ -59,7 +59,11 @@ def look_at(task: Task, options: WalkOptions) -> Outcome:
     content_hash = hashlib.blake2b(source, digest_size=16).hexdigest()
     if content_hash == task.known_hash:
         return Outcome(task.file, content_hash)
-    return Outcome(task.file, content_hash, parse_file(task.file.path, source))
+    try:
+        parsed = parse_file(task.file.path, source)
+    except Exception:  # noqa: BLE001 - one odd file must not cost the index of all others; it is reported
+        return Outcome(task.file, content_hash, left_out="crashed the parser")
+    return Outcome(task.file, content_hash, parsed)
 
 
 class ParsePool:
@@ -76,7 +80,7 @@ class ParsePool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)
         for _ in range(self._n):
             self._children.get().close()

@@ -106,13 +106,10 @@ class VectorStore:
         if not ids:
             return
         with _chroma_errors(self._where):
-            # add() passes over an id that is there without a word, and upsert() takes twice as long as this.
-            present = self._collection.get(ids=list(ids), include=[])["ids"]
-            if present:
-                self._collection.delete(ids=present)
-            self._collection.add(
-                ids=list(ids), embeddings=vectors, metadatas=[{"path": path} for path in paths]
-            )
+            # add() passes over an id that is there without a word; upsert() is slower, for ids that are not too.
+            is_there = bool(self._collection.get(ids=list(ids), include=[])["ids"])
+            write = self._collection.upsert if is_there else self._collection.add
+            write(ids=list(ids), embeddings=vectors, metadatas=[{"path": path} for path in paths])
 
     def delete(self, ids: Sequence[str]) -> None:
         """Delete the vectors of these ids; an unknown id is passed over."""
