@@ -1,6 +1,6 @@
 """Completes lines of a real installed package at seeded random cursors, beside what its author wrote.
 
-`make try` runs it. It shows that the installation works, and is no measure of quality: the package is popular,
+`make try` runs it. It shows that the installation works; it is no measure of quality: the package is popular
 and the model may have seen it. What follows each cursor on its line is cut off before the model sees it, and
 the file's own definitions around the cursor are not retrieved.
 """

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from indexer.errors import IndexerError
-from indexer.syntax import ScopeStop, parses_as_well, wants_multi_line
+from indexer.scope import ScopeStop
+from indexer.syntax import parses_as_well, wants_multi_line
 from indexer.types import Reason, RetrievalQuery, RetrievalResult, Retrieved
 from lsp_server.config import Settings
 from lsp_server.trace import CompletionTrace, DefinitionTrace, RequestTrace, SegmentTokens

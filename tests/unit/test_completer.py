@@ -1,0 +1,156 @@
+"""The joints of one completion, with a byte tokenizer and a decoder that writes what a table says."""
+
+import numpy as np
+import pytest
+
+from indexer.errors import WorkerError
+from indexer.types import Definition, Reason, RetrievalQuery, RetrievalResult, Retrieved, Span
+from lsp_server.completer import Completer, CompletionRequest, RunningModel
+from lsp_server.config import Settings
+from model.types import ControlTokens
+
+N_BYTES = 256
+CONTROL = ControlTokens(
+    end_of_text=256, fim_prefix=257, fim_suffix=258, fim_middle=259, repo_name=260, file_sep=261,
+    all_ids=tuple(range(256, 262)),
+)  # fmt: skip
+
+
+class ByteCodec:
+    """One token a byte; a pre-token is a run without a space."""
+
+    control = CONTROL
+    vocab_size = N_BYTES + 6
+
+    def encode(self, text):
+        return list(text.encode())
+
+    def token_bytes(self, token_id):
+        return bytes([token_id]) if token_id < N_BYTES else b""
+
+    def tokens_with_prefix(self, prefix):
+        return np.array([prefix[0]]) if len(prefix) == 1 else np.array([], dtype=np.int64)
+
+    def tokens_that_are_prefix_of(self, text):
+        return np.array(list(text[:1]), dtype=np.int64)
+
+    def last_pretoken_start(self, text):
+        return text.rfind(" ") + 1
+
+
+class ScriptedDecoder:
+    """Writes a fixed text after the cursor's line, then ends."""
+
+    def __init__(self, line, text):
+        self._script = [*line.encode(), *text.encode(), CONTROL.end_of_text]
+        self._ids = []
+
+    def reuse(self, token_ids):
+        self._ids = []
+        return 0
+
+    def rewind(self, n_tokens):
+        del self._ids[n_tokens:]
+
+    def extend(self, token_ids, *, logits="last"):
+        rows = []
+        for token in token_ids:
+            self._ids.append(token)
+            row = np.zeros(ByteCodec.vocab_size, dtype=np.float32)
+            if CONTROL.fim_middle in self._ids:
+                row[self._script[len(self._ids) - 1 - self._ids.index(CONTROL.fim_middle)]] = 9.0
+            rows.append(row)
+        if logits == "none":
+            return np.zeros((0, ByteCodec.vocab_size), dtype=np.float32)
+        wanted = [-1] if logits == "last" else range(len(rows)) if logits == "all" else logits
+        return np.stack([rows[i] for i in wanted])
+
+    @property
+    def read(self):
+        return bytes(i for i in self._ids if i < N_BYTES).decode()
+
+
+def definition(name, text):
+    return Definition(
+        id=name,
+        path="lib.py",
+        language="python",
+        kind="function",
+        role="source",
+        name=name,
+        qualified_name=name,
+        signature=f"def {name}()",
+        docstring="",
+        span=Span(0, 9, 4, 6),
+        text=text,
+        content_hash=name,
+    )
+
+
+def retrieve_one(query: RetrievalQuery) -> RetrievalResult:
+    row = Retrieved(
+        definition("helper", "def helper(): ..."), 0.5, (Reason("symbol", 1, "imported as helper"),)
+    )
+    return RetrievalResult((row,), ("vector",), {"bm25": "no terms"}, {"symbol": 1.0})
+
+
+def complete(prefix, suffix, text, *, retrieve=None, multi_line=False, settings=None):
+    decoder = ScriptedDecoder(prefix.rpartition("\n")[2], text)
+    model = RunningModel("fake", "cpu", ByteCodec(), decoder)
+    request = CompletionRequest("shop", "app.py", "python", prefix, suffix, multi_line, retrieve)
+    return Completer(model, settings or Settings()).complete(request), decoder
+
+
+def test_the_text_after_the_cursor_is_shown_without_the_healed_bytes():
+    trace, _ = complete("total = su", "\n", "m(xs)")
+    assert (trace.text, trace.replaces, trace.suppression_reason) == ("m(xs)", 0, None)
+    assert trace.stop_reason == "control_token"
+
+
+def test_definitions_are_read_and_told_with_their_reasons():
+    trace, decoder = complete("x = ", "\n", "helper()", retrieve=retrieve_one)
+    assert "def helper(): ..." in decoder.read
+    (told,) = trace.retrieved
+    assert (told.rank, told.path, told.line, told.qualified_name) == (1, "lib.py", 5, "helper")
+    assert told.reasons == ("symbol #1: imported as helper",)
+    assert told.n_tokens == trace.tokens["definitions"].computed > 0
+    assert trace.retrieval_notes == ("vector: later than 100 ms, left out", "bm25: no terms")
+
+
+def test_retrieval_that_fails_degrades_to_the_file_alone_and_says_why():
+    def fail(query):
+        raise WorkerError("the index worker ended")
+
+    trace, _ = complete("x = ", "\n", "1", retrieve=fail)
+    assert trace.text == "1"
+    assert trace.retrieval_notes == ("completed without retrieval: the index worker ended",)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "suffix", "text", "reason"),
+    [
+        ("x = ", "\n", "", "empty"),
+        ("x = ", "\n", "1 2 3", "parses_worse"),
+        ("a = 1\n", "\nb = 2\n", "b = 2\n", "repeats_next_line"),
+    ],
+)
+def test_what_is_not_shown_has_a_reason(prefix, suffix, text, reason):
+    trace, _ = complete(prefix, suffix, text)
+    assert (trace.text, trace.replaces) == ("", 0)
+    assert trace.suppression_reason == reason
+
+
+def test_every_token_of_the_prompt_is_accounted_for():
+    trace, decoder = complete("x = ", "\n", "1", retrieve=retrieve_one)
+    assert (
+        sum(t.computed + t.reused for t in trace.tokens.values())
+        == len(decoder._ids) - trace.n_generated_tokens
+    )
+    assert set(trace.phases_ms) == {"retrieval", "prompt", "prefill", "decode", "finish", "total"}
+
+
+def test_json_holds_every_field():
+    trace, _ = complete("x = ", "\n", "1", retrieve=retrieve_one)
+    table = trace.to_dict()
+    assert set(table) == set(trace.__dataclass_fields__)
+    assert '"version": 1' in trace.to_json()
