@@ -130,7 +130,7 @@ def test_retrieval_that_fails_degrades_to_the_file_alone_and_says_why():
     ("prefix", "suffix", "text", "reason"),
     [
         ("x = ", "\n", "", "empty"),
-        ("x = ", "\n", "1 2 3", "parses_worse"),
+        ("x = 1", "\n", " 2 3", "parses_worse"),
         ("a = 1\n", "\nb = 2\n", "b = 2\n", "repeats_next_line"),
     ],
 )
