@@ -47,10 +47,10 @@ def _tls_context() -> ssl.SSLContext:
     They are joined, so that a company's own root in one of them does not hide the public ones.
     """
     context = ssl.create_default_context()
-    stated = {name: os.environ[name] for name in _BUNDLE_VARIABLES if os.environ.get(name)}
+    stated = {os.environ[name]: name for name in _BUNDLE_VARIABLES if os.environ.get(name)}
     if pip_cert := pip_setting("cert"):
-        stated.setdefault("pip's setting cert", pip_cert)
-    for name, value in stated.items():
+        stated.setdefault(pip_cert, "pip's setting cert")
+    for value, name in stated.items():
         bundle = Path(value).expanduser()
         try:
             if bundle.is_dir():

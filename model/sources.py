@@ -90,16 +90,26 @@ def identify(spec: str, catalog: Mapping[str, CatalogEntry]) -> Source:
     if spec in catalog:
         return CatalogSource(catalog[spec])
     path = Path(spec).expanduser()
-    if path.exists():
+    if spec and path.exists():
         return _local(path.resolve(), catalog)
     known = ", ".join(catalog)
-    if spec.startswith(("/", "./", "../", "~", ".\\")) or path.is_absolute() or spec.count("/") > 1:
+    if _looks_like_path(spec):
         raise CatalogError(f"there is no file or folder {spec}; models known by name: {known}")
     if parse_hub_id(spec) is not None:
         return HubSource(safe_name(spec.replace("/", "--").replace(":", "--"), catalog), spec)
     raise CatalogError(
         f"no model is called {spec!r}; known by name: {known}. "
         "A folder, a .gguf file or a hub id (OWNER/NAME) is taken too"
+    )
+
+
+def _looks_like_path(spec: str) -> bool:
+    before_colon, colon, _ = spec.partition(":")
+    return (
+        spec.startswith(("/", "./", "../", "~", ".\\"))
+        or Path(spec).is_absolute()
+        or before_colon.count("/") > 1
+        or (not colon and spec.lower().endswith(".gguf"))
     )
 
 

