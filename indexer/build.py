@@ -131,6 +131,7 @@ class _Run:
     crashed: list[str] = field(default_factory=list)
     """Files that end their parser."""
     last_progress: float = 0.0
+    phase_began: float = 0.0
 
     def scan(self, *, force: bool) -> list[Task]:
         """Return the files to look at, and forget those that went."""
@@ -286,12 +287,11 @@ class _Run:
         n_definitions = len(self.changes["added"]) + len(self.changes["changed"])
         self.on_progress(IndexProgress(phase, n_done, n_total, n_done / max(elapsed, 1e-3), n_definitions))
 
-    phase_began: float = 0.0
-
     @contextmanager
     def timed(self, phase: Phase) -> Iterator[None]:
         """Take the time of a phase."""
         self.phase_began = time.monotonic()
+        self.last_progress = 0.0
         try:
             yield
         finally:

@@ -121,13 +121,14 @@ class IndexFolder:
         self.create()
         lock = filelock.FileLock(self.folder / _LOCK_FILE, mode=0o600, thread_local=False)
         holder = self.folder / _HOLDER_FILE
-        try:
-            with storage_errors(self.folder):
+        with storage_errors(self.folder):
+            try:
                 lock.acquire(blocking=False)
-        except filelock.Timeout:
-            raise LockedError(
-                f"the index of {self.root} is in use by {_describe_holder(holder)}; wait for it, or end it"
-            ) from None
+            except filelock.Timeout:
+                who = _describe_holder(holder)
+                raise LockedError(
+                    f"the index of {self.root} is in use by {who}; wait for it, or end it"
+                ) from None
         try:
             with storage_errors(holder):
                 holder.write_text(json.dumps({"pid": os.getpid()}), "utf-8")

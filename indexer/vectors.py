@@ -106,7 +106,7 @@ class VectorStore:
         if not ids:
             return
         with _chroma_errors(self._where):
-            # add() passes over an id that is there without a word; upsert() is slower, for ids that are not too.
+            # add() passes over an id that is there without a word, and upsert() is always slower.
             is_there = bool(self._collection.get(ids=list(ids), include=[])["ids"])
             write = self._collection.upsert if is_there else self._collection.add
             write(ids=list(ids), embeddings=vectors, metadatas=[{"path": path} for path in paths])

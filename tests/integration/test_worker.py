@@ -14,9 +14,12 @@ from indexer.report import IndexProgress
 from indexer.types import RetrievalQuery
 from indexer.wire import Rendezvous, receive
 
+N_EACH = 16
 MANY_FILES = {
-    f"package/module_{n}.py": "".join(f"def work_{n}_{i}(a):\n    return a + {i}\n\n\n" for i in range(40))
-    for n in range(300)
+    f"package/module_{n}.py": "".join(
+        f"def work_{n}_{i}(a):\n    return a + {i}\n\n\n" for i in range(N_EACH)
+    )
+    for n in range(150)
 }
 
 
@@ -129,7 +132,7 @@ def test_a_worker_killed_during_a_run_loses_nothing_acknowledged(place: Place) -
 
     def kill_half_way(progress: IndexProgress) -> None:
         nonlocal n_done
-        if progress.phase == "parse" and 60 <= progress.n_done < len(MANY_FILES) and not n_done:
+        if progress.phase == "parse" and not n_done:
             n_done = progress.n_done
             for pid in place.worker_pids():
                 os.kill(pid, signal.SIGKILL)
@@ -143,7 +146,7 @@ def test_a_worker_killed_during_a_run_loses_nothing_acknowledged(place: Place) -
         summary = client.index(place.root)
     assert summary.is_complete
     assert summary.n_files_written <= len(MANY_FILES) - n_done
-    assert summary.n_definitions == summary.n_embedded == 40 * len(MANY_FILES)
+    assert summary.n_definitions == summary.n_embedded == N_EACH * len(MANY_FILES)
 
 
 def test_a_worker_killed_while_embedding_is_completed_by_the_next(place: Place) -> None:
@@ -161,7 +164,7 @@ def test_a_worker_killed_while_embedding_is_completed_by_the_next(place: Place) 
         assert 0 < before.n_embedded < before.n_definitions
         summary = client.index(place.root)
     assert summary.n_files_written == 0
-    assert summary.n_definitions == summary.n_embedded == 40 * len(MANY_FILES)
+    assert summary.n_definitions == summary.n_embedded == N_EACH * len(MANY_FILES)
 
 
 def test_an_asker_that_goes_away_cancels_its_run_and_the_next_finishes_it(place: Place) -> None:
