@@ -86,7 +86,8 @@ class KeyValueCache:
         self.capacity_tokens = capacity_tokens
         self.binding: Any = session.io_binding()
         self._buffers: list[Any] = []  # kept alive as long as the binding points at them
-        shape = (1, config.n_kv_heads, capacity_tokens, config.head_dim)
+        # One entry more is for the companion of a lone token; see `DecoderSession.run`.
+        shape = (1, config.n_kv_heads, capacity_tokens + 1, config.head_dim)
         for entry in session.get_inputs():
             if not entry.name.startswith("past."):
                 continue
@@ -138,7 +139,11 @@ class DecoderSession:
     ) -> npt.NDArray[np.float32]:
         """Compute `token_ids` after the first `n_past` entries of `cache`, where their keys and values go.
 
-        Entries before `n_past` are not touched, also when the run fails or is interrupted.
+        Entries before `n_past` are not touched, also when the run fails or is interrupted. On the CPU a lone
+        token is computed twice, in two rows: for a single row the attention operator takes another kernel,
+        which sums in another order. The difference is in the last bits, but the rounding of activations in
+        every layer amplifies it, up to another choice of token. With two rows or more, logits are the same
+        bit by bit however tokens are spread over passes. The next token overwrites the second row's entry.
 
         Args:
             cache: Made by this session's `new_cache`, with room for `n_past + len(token_ids)` tokens.
@@ -154,6 +159,8 @@ class DecoderSession:
         Raises:
             Cancelled: `interrupt` was triggered.
         """
+        if len(token_ids) == 1 and self.provider == "cpu":
+            token_ids, positions = [*token_ids] * 2, [*positions] * 2
         n_total = n_past + len(token_ids)
         inputs = {
             "input_ids": np.array([token_ids], np.int64),
