@@ -6,8 +6,10 @@ Answers come from lexemes and indentation, so that they hold in code that does n
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from indexer.lexemes import CLOSERS, Lexeme, indentation
@@ -18,6 +20,7 @@ __all__ = [
     "Reading",
     "Shape",
     "closes",
+    "indentation_unit",
     "is_only_closers",
     "next_line",
     "read",
@@ -47,6 +50,7 @@ _TYPE_WORDS = frozenset(
 _NO_BLOCK = frozenset(b"import use export from".split())
 _RUBY_LAST = frozenset(b"do then {".split())
 _BASH_LAST = frozenset(b"then do else { in".split())
+_USUAL_STEPS = (2, 4, 8)
 _CLOSING_WORDS = {
     "ruby": re.compile(rb"(?:end|else|elsif|when|in|rescue|ensure)\b|\}"),
     "bash": re.compile(rb"(?:fi|done|esac|else|elif)\b|;;|\}"),
@@ -69,6 +73,8 @@ class Opener:
 
     indentation: int
     """Of the line on which its statement starts, in columns."""
+    margin: bytes
+    """That line's white space."""
     is_type: bool
     """Whether the block is the body of a class or the like, whose members are definitions."""
     line: int
@@ -120,6 +126,17 @@ def next_line(below: bytes) -> bytes:
     """Return the first line of `below` that is not blank; empty if there is none."""
     match = re.compile(rb"^[ \t]*\S[^\n]*", re.MULTILINE).search(below)
     return match[0] if match else b""
+
+
+def indentation_unit(source: bytes) -> bytes:
+    """Return one step of a file's indentation: a tab, or the most frequent step in spaces."""
+    lines = [line for line in source.split(b"\n") if line.strip()]
+    n_tabs = sum(line.startswith(b"\t") for line in lines)
+    if n_tabs > sum(line.startswith(b"  ") for line in lines):
+        return b"\t"
+    columns = [indentation(line) for line in lines]
+    steps = Counter(below - above for above, below in pairwise(columns) if below - above in _USUAL_STEPS)
+    return b" " * (steps.most_common(1)[0][0] if steps else 4)
 
 
 class _Reader:
@@ -189,7 +206,9 @@ class _Reader:
         last, before = code[-1], code[-2].text if len(code) > 1 else b""
         if not self._opens(last, before):
             return None
-        return Opener(indentation(self._lines[self._anchor(last.line)]), self._is_type(last.line), last.line)
+        line = self._lines[self._anchor(last.line)]
+        margin = line[: len(line) - len(line.lstrip())]
+        return Opener(indentation(line), margin, self._is_type(last.line), last.line)
 
     def _opens(self, last: Lexeme, before: bytes) -> bool:
         """Whether the last lexeme before the cursor, on its line, opens a block."""

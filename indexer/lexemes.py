@@ -23,6 +23,7 @@ __all__ = [
     "lexemes",
     "source_after",
     "source_before",
+    "tagged",
 ]
 
 WINDOW_BYTES = 8 * 1024
@@ -36,7 +37,14 @@ _NOT_ATOMS = ("template_declaration", "template_parameter", "template_argument",
 """C++ templates are code; a JavaScript template is a string."""
 _UNENDED = frozenset({b'"""', b"'''", b"`"})
 """Delimiters that, standing as a leaf by themselves, begin a string that is not ended yet."""
-_TOP_LEVEL = re.compile(rb"^[A-Za-z_@]", re.MULTILINE)
+_SURVEYED_CHARACTERS = 64 * 1024
+_TOP_LEVEL = re.compile(
+    rb"^(?:@\w|#include|(?:async )?def \w+\(|class \w+[(:\s{]|from \S+ import |import [\w.]+$|export |public "
+    rb"|function \w|(?:const|let|var) \w+ =|func [\w(]|(?:pub )?(?:fn|struct|impl|trait|mod) \w"
+    rb"|module \w|namespace \w)",
+    re.MULTILINE,
+)
+"""Where text is not surveyed from its start: lines that are hardly ever prose."""
 _PHP_TAG = b"<?php\n"
 _FALLBACK = re.compile(rb'"(?:\\.|[^"\\\n])*"|[\w.]+|[^\s\w]')
 
@@ -88,25 +96,49 @@ def indentation(line: bytes) -> int:
     return column
 
 
-def source_before(language: str | None, prefix: str, n_bytes: int = WINDOW_BYTES) -> bytes:
-    """Return the last `n_bytes` or so of the text before a cursor, in UTF-8, from a line's start on.
+def source_before(language: str | None, prefix: str) -> bytes:
+    """Return the end of the text before a cursor, in UTF-8, from where reading is safe.
 
-    From a line without indentation if there is one: strings and comments seldom span it. PHP is given the tag
-    without which its grammar sees plain text.
+    A tree of much more text is made once, to find a node that starts some `WINDOW_BYTES` before the cursor:
+    a stretch that began inside of a docstring would be read inside out.
     """
-    source = prefix[-n_bytes:].encode("utf-8", "replace")
-    if len(prefix) > n_bytes:
-        source = source[source.find(b"\n") + 1 :]
+    truncated = len(prefix) > _SURVEYED_CHARACTERS
+    source = prefix[-_SURVEYED_CHARACTERS:].encode("utf-8", "replace")
+    if truncated:
         top = _TOP_LEVEL.search(source, 0, source.rfind(b"\n") + 1)
-        source = source[top.start() :] if top else source
-    if language == "php" and b"<?" not in source:
-        source = _PHP_TAG + source
-    return source
+        source = source[top.start() if top else source.find(b"\n") + 1 :]
+    source = tagged(language, source)
+    target = len(source) - WINDOW_BYTES
+    if target <= 0:
+        return source
+    if language is None or not has_grammar(language):
+        return source[source.find(b"\n", target) + 1 :]
+    return tagged(language, source[_node_start(parse_tree(language, source).root_node, source, target) :])
+
+
+def tagged(language: str | None, source: bytes) -> bytes:
+    """Return `source`, for PHP with the tag without which its grammar sees plain text."""
+    return _PHP_TAG + source if language == "php" and b"<?" not in source else source
 
 
 def source_after(suffix: str) -> bytes:
     """Return the first lines after a cursor, as many as anything here asks about."""
     return suffix[:WINDOW_BYTES].encode("utf-8", "replace")
+
+
+def _node_start(node: Node, source: bytes, target: int) -> int:
+    """Where the line of a node starts that begins at most two windows before the end, and before `target`."""
+    while True:
+        child = next((one for one in reversed(node.children) if one.start_byte <= target), None)
+        if child is None:
+            return source.rfind(b"\n", 0, node.start_byte) + 1
+        if (
+            target - child.start_byte <= WINDOW_BYTES
+            or child.end_byte <= target
+            or _kind(child.type) != "code"
+        ):
+            return source.rfind(b"\n", 0, child.start_byte) + 1
+        node = child
 
 
 def _leaves(root: Node, start: int) -> Iterator[Lexeme]:

@@ -7,12 +7,12 @@ indentation.
 
 from __future__ import annotations
 
-from indexer.blocks import is_only_closers, next_line, read, shape_of, split_rest
+from indexer.blocks import indentation_unit, is_only_closers, next_line, read, shape_of, split_rest
 from indexer.languages import Node, parse_tree
-from indexer.lexemes import has_grammar, indentation, lexemes, source_after, source_before
+from indexer.lexemes import has_grammar, indentation, lexemes, source_after, source_before, tagged
 from indexer.scope import ScopeStop
 
-__all__ = ["ScopeStop", "parses_as_well", "wants_multi_line"]
+__all__ = ["ScopeStop", "block_opening", "parses_as_well", "wants_multi_line"]
 
 _WINDOW_CHARACTERS = 24 * 1024
 """On either side of an insertion whose parse is judged."""
@@ -44,6 +44,22 @@ def wants_multi_line(language: str | None, prefix: str, suffix: str) -> bool:
     return not following or indentation(following) <= opener.indentation
 
 
+def block_opening(language: str | None, prefix: str) -> str:
+    """Return what a block completion begins with when the cursor stands behind the line that opens the block.
+
+    A line break and the body's indentation, in the file's own style: a model that is given them writes the
+    body, where it might otherwise add a comment to the header or stop. Empty where the cursor is on a line of
+    its own already, or behind no such line.
+    """
+    source = source_before(language, prefix)
+    if not source.rpartition(b"\n")[2].strip():
+        return ""
+    opener = read(language, source, lexemes(language, source)).opener
+    if opener is None:
+        return ""
+    return "\n" + (opener.margin + indentation_unit(source)).decode("utf-8", "replace")
+
+
 def parses_as_well(language: str | None, before: str, after: str) -> bool:
     """Return whether an insertion leaves no more syntax errors than there were.
 
@@ -70,7 +86,7 @@ def parses_as_well(language: str | None, before: str, after: str) -> bool:
 
 def _n_errors(language: str, text: str) -> int:
     """Error and missing nodes; below an error node nothing is counted again."""
-    source = source_before(language, text, n_bytes=4 * len(text))
+    source = tagged(language, text.encode("utf-8", "replace"))
     n_errors, pending = 0, [parse_tree(language, source).root_node]
     while pending:
         node: Node = pending.pop()

@@ -8,6 +8,7 @@ were healed; `postprocess.py` fits it to the file.
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ _PREFILL_CHUNK_TOKENS = 256
 """Between chunks the deadline is looked at; what was computed until then stays in the decoder's buffer."""
 _MAX_DRAFT_TOKENS = 16
 """A row of logits is 0.6 MB at a vocabulary of 150,000."""
+_TRAILING_COMMENT = re.compile(rb"[ \t](?:#|//)[^\n]*\s*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ class _Run:
     token_lengths: list[int] = field(default_factory=list)
     """Bytes that each token added to `generated`: none while it only types again."""
     log_probabilities: list[float] = field(default_factory=list)
-    generated: bytes = b""
+    generated: bytes = field(init=False)
     started: float = field(init=False)
     prefilled: float | None = None
     remaining: bytes = field(init=False)
@@ -132,6 +134,7 @@ class _Run:
     def __post_init__(self) -> None:
         self.started = self.clock()
         self.remaining = self.prompt.typed
+        self.generated = self.prompt.opening
         self.rows = _RowsAhead(self._extend, self.decoder.rewind)
 
     def generation(self) -> Generation:
@@ -192,13 +195,24 @@ class _Run:
         return len(self.generated), "max_tokens"
 
     def _choose(self, row: npt.NDArray[np.float32]) -> int:
-        """The likeliest allowed token."""
+        """The likeliest allowed token.
+
+        A block has at least one line, and does not end with the line that opens another one: no control
+        token may end it there.
+        """
         ids = allowed(self.codec, self.remaining) if self.remaining else None
+        if ids is None and not self.options.single_line and self._is_unfinished():
+            row = row.copy()
+            row[list(self.codec.control.all_ids)] = -np.inf
         scores = row if ids is None else row[ids]
         best = int(scores.argmax())
         if len(self.log_probabilities) < self.options.n_log_probabilities:
             self.log_probabilities.append(-math.log(float(np.exp(scores - scores[best]).sum())))
         return best if ids is None else int(ids[best])
+
+    def _is_unfinished(self) -> bool:
+        written = _TRAILING_COMMENT.sub(b"", self.generated).rstrip()
+        return not written or written.endswith((b":", b"{", b"(", b"[", b","))
 
     def _accept(self, token: int, text: bytes) -> None:
         new = text[len(self.remaining) :]

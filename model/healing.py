@@ -34,11 +34,16 @@ def allowed(codec: TokenCodec, remaining: bytes) -> npt.NDArray[np.int64]:
 
 
 def split_typed(codec: TokenCodec, line: str) -> tuple[str, str]:
-    """Split a line into what stays in the prompt and its last pre-token, which decoding types again.
+    """Split a line into what stays in the prompt and its end, which decoding types again.
 
-    White space at the end is a pre-token by itself: it merges with the word that follows.
+    The end is the last pre-token. Of white space at the line's end it is only the last character: a word that
+    follows takes that one along and leaves the others behind as they are (` return` after four spaces is
+    `   ` and ` return`), so that the model is told the indentation and need not guess it.
     """
     start = codec.last_pretoken_start(line) if line else 0
+    typed = line[start:]
+    if typed.isspace() and not typed.endswith(("\n", "\r")):
+        start = len(line) - 1
     return line[:start], line[start:]
 
 

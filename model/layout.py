@@ -62,9 +62,9 @@ class FileStyle:
 
     def _indented(self, lines: list[str], base: int) -> list[str]:
         step = _step(lines, base)
-        return [self._indentation(line, base, step) + line.lstrip(" \t") for line in lines]
+        return [self._indentation(line, step) + line.lstrip(" \t") for line in lines]
 
-    def _indentation(self, line: str, base: int, step: int) -> str:
+    def _indentation(self, line: str, step: int) -> str:
         found = _indentation(line)
         if self.tabs:
             if " " not in found:
@@ -72,13 +72,7 @@ class FileStyle:
             # Leading tabs are the file's own; spaces after them are steps, and what is left aligns.
             n_tabs, spaces = found.count("\t"), found.count(" ")
             return "\t" * (n_tabs + spaces // step) + " " * (spaces % step)
-        width = self.width or 4
-        if "\t" in found:
-            return found.replace("\t", " " * width)
-        extra = len(found) - base
-        if self.width and step != width and extra > 0:
-            return " " * (base + extra // step * width)
-        return found
+        return found.replace("\t", " " * (self.width or 4))
 
 
 def _indentation(line: str) -> str:

@@ -52,6 +52,8 @@ class PromptRequest:
     suffix: str
     definitions: Sequence[PromptDefinition] = ()
     """Best first."""
+    opening: str = ""
+    """What the completion is to begin with: a line break and an indentation where a block is to be filled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,8 @@ class Prompt:
     """The end of the cursor's line, after `live`, that decoding types again."""
     draft: tuple[int, ...]
     """`typed` as the tokenizer splits it; decoding verifies it in the prompt's own pass."""
+    opening: bytes
+    """The generated text begins with these bytes, which stand in `live` and `typed` too."""
     line: bytes
     """The cursor's line up to the cursor."""
     next_line: bytes
@@ -127,7 +131,7 @@ def build_prompt(codec: TokenCodec, request: PromptRequest, budget: PromptBudget
     control = codec.control
     line_start = request.prefix.rfind("\n") + 1
     line = _sanitized(request.prefix[max(line_start, len(request.prefix) - budget.line_tokens * 8) :])
-    head, typed = split_typed(codec, line)
+    head, typed = split_typed(codec, line + request.opening)
     live = (control.fim_middle, *codec.encode(head)[-budget.line_tokens :])
     sink = (control.repo_name, *codec.encode(_name(request.repo_name) + "\n"))
     suffix = _first_lines(codec, split_closers(request.suffix)[1], budget.suffix_tokens)
@@ -146,6 +150,7 @@ def build_prompt(codec: TokenCodec, request: PromptRequest, budget: PromptBudget
         live=live,
         typed=typed.encode(),
         draft=tuple(codec.encode(typed)),
+        opening=request.opening.encode(),
         line=line.encode(),
         next_line=_next_line(request.suffix).encode(),
     )

@@ -186,7 +186,7 @@ class Decoder(Protocol):
         """Append tokens and return the logits of the rows that are asked for, shape (rows, vocab).
 
         Raises:
-            Cancelled: Another thread cancelled the run; nothing was appended.
+            Cancelled: Another thread cancelled the run; passes that were complete stay in the buffer.
         """
         ...
 
