@@ -68,10 +68,11 @@ class Completer:
         with clock.phase("retrieval"):
             result, notes = self._retrieve(request)
         with clock.phase("prompt"):
-            prompt = self._prompt(request, result.retrieved)
             multi_line = request.multi_line
             if multi_line is None:
                 multi_line = wants_multi_line(request.language, request.prefix, request.suffix)
+            opening = block_opening(request.language, request.prefix) if multi_line else ""
+            prompt = self._prompt(request, result.retrieved, opening)
         generation = self._generate(request, prompt, multi_line)
         clock.add(generation.elapsed_ms)
         with clock.phase("finish"):
@@ -118,7 +119,7 @@ class Completer:
         late = tuple(f"{name}: later than {settings.deadline_ms} ms, left out" for name in result.late)
         return result, late + tuple(f"{name}: {why}" for name, why in result.unavailable.items())
 
-    def _prompt(self, request: CompletionRequest, retrieved: Sequence[Retrieved]) -> Prompt:
+    def _prompt(self, request: CompletionRequest, retrieved: Sequence[Retrieved], opening: str) -> Prompt:
         settings = self._settings
         definitions_tokens = settings.retrieval.definitions * settings.retrieval.definition_tokens
         budget = PromptBudget(
@@ -129,7 +130,9 @@ class Completer:
             total_tokens=settings.completion.prompt_tokens + definitions_tokens,
         )
         definitions = [PromptDefinition(row.definition.path, row.definition.text) for row in retrieved]
-        parts = PromptRequest(request.repo_name, request.path, request.prefix, request.suffix, definitions)
+        parts = PromptRequest(
+            request.repo_name, request.path, request.prefix, request.suffix, definitions, opening
+        )
         return build_prompt(self._model.codec, parts, budget)
 
     def _generate(self, request: CompletionRequest, prompt: Prompt, multi_line: bool) -> Generation:
