@@ -17,7 +17,7 @@ from pathlib import Path
 from indexer.catalogue import Catalogue, Changes, FileStamp
 from indexer.embed import synchronize
 from indexer.errors import DamagedStoreError, StoreError
-from indexer.imports import resolve_import
+from indexer.imports import RepoFiles, resolve_import
 from indexer.parse_pool import Outcome, ParsePool, Task
 from indexer.report import IndexProgress, IndexSummary, Phase
 from indexer.types import Embedder, Import
@@ -206,7 +206,7 @@ class _Run:
         if self.cancelled():
             return
         with self.timed("link"):
-            files = self.catalogue.paths()
+            files = RepoFiles(self.catalogue.paths())
 
             def resolve(imported: Import, path: str, language: str) -> tuple[str, ...]:
                 return resolve_import(imported, path=path, language=language, files=files)

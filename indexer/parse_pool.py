@@ -128,7 +128,7 @@ class _Child:
         """Return what became of the files, or None if the child died over them."""
         if self._process is None:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _CHILD_PROGRAM, json.dumps(sys.path)],
+                [sys.executable, "-P", "-c", _CHILD_PROGRAM, json.dumps(sys.path)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
             )
