@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import ConversionError
+from model.safetensors_file import SafetensorsFile
 from model.types import DecoderConfig
-from model.weights import SafetensorsFile, Weights, tensor_shapes
+from model.weights import Weights, tensor_shapes
 
 _PARTS: Final[Mapping[str, str]] = {
     "self_attn.q_proj": "q",
@@ -63,8 +64,8 @@ def read_adapter_facts(path: Path) -> AdapterFacts:
         if rank is None or alpha is None:
             raise ConversionError(f"the adapter {path} does not tell its rank and alpha")
         facts = AdapterFacts(int(rank), float(alpha), notes.get("base_sha256"))
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ConversionError(f"the facts of the adapter {path} cannot be read: {error}") from error
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ConversionError(f"the facts of the adapter {path} cannot be read: {error}") from None
     if facts.rank < 1 or not np.isfinite(facts.alpha):
         raise ConversionError(f"the adapter {path} has rank {facts.rank} and alpha {facts.alpha}")
     return facts

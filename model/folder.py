@@ -7,15 +7,18 @@ not at the top of another file. Reads local files only and runs no code that a f
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
-from typing import Any, Final
-
-from transformers import AutoConfig
+from typing import Any
 
 from model.errors import ConversionError
 from model.types import DecoderConfig
+from model.weights import ARCHITECTURE
 
-ARCHITECTURE: Final = "qwen2"
+# At its import transformers warns that there is no torch, which nobody here wants to have.
+logging.getLogger("transformers").addFilter(lambda record: "PyTorch was not found" not in record.getMessage())
+
+from transformers import AutoConfig  # noqa: E402
 
 
 def read_folder_config(folder: Path) -> tuple[DecoderConfig, bool]:
@@ -39,7 +42,8 @@ def read_folder_config(folder: Path) -> tuple[DecoderConfig, bool]:
             raise ConversionError(f"{path}: {unsupported} is not supported")
         return _sizes(config), bool(config.tie_word_embeddings)
     except (OSError, ValueError, AttributeError, TypeError, KeyError) as error:
-        raise ConversionError(f"{path} cannot be used: {' '.join(str(error).split())}") from error
+        # Not chained: callers take a chained OSError for one of the disk that is written to.
+        raise ConversionError(f"{path} cannot be used: {' '.join(str(error).split())}") from None
 
 
 def _auto_config(folder: Path) -> Any:  # noqa: ANN401  (transformers says nothing of its types)
