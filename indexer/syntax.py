@@ -1,8 +1,7 @@
-"""What syntax says about a completion: one line or several, where its scope ends, whether it parses as well.
+"""What syntax says about a completion: one line or several, how a block begins, whether it parses as well.
 
-Everything is read from a window around the cursor, so a long file costs what a short one does. This file does
-not know the model: `ScopeStop` satisfies its stop rule by shape. A language without a grammar is judged by
-indentation.
+Everything is read from a window around the cursor, so a long file costs what a short one does. Where a block
+ends is told by `scope.py`. A language without a grammar is judged by indentation.
 """
 
 from __future__ import annotations
@@ -10,9 +9,8 @@ from __future__ import annotations
 from indexer.blocks import indentation_unit, is_only_closers, next_line, read, shape_of, split_rest
 from indexer.languages import Node, parse_tree
 from indexer.lexemes import has_grammar, indentation, lexemes, source_after, source_before, tagged
-from indexer.scope import ScopeStop
 
-__all__ = ["ScopeStop", "block_opening", "parses_as_well", "wants_multi_line"]
+__all__ = ["block_opening", "parses_as_well", "wants_multi_line"]
 
 _WINDOW_CHARACTERS = 24 * 1024
 """On either side of an insertion whose parse is judged."""

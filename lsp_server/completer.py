@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from indexer.errors import IndexerError
 from indexer.scope import ScopeStop
-from indexer.syntax import ScopeStop, block_opening, parses_as_well, wants_multi_line
+from indexer.syntax import block_opening, parses_as_well, wants_multi_line
 from indexer.types import Reason, RetrievalQuery, RetrievalResult, Retrieved
 from lsp_server.config import Settings
 from lsp_server.trace import CompletionTrace, DefinitionTrace, RequestTrace, SegmentTokens
