@@ -1,0 +1,147 @@
+"""How a piece of code declares a name: the types written for it, and the expressions it was set to.
+
+Read off the text line by line, since the code around a cursor seldom parses. What is found is only as good as
+its look: several answers may be given, the one nearest to the cursor first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from indexer.window import MAX_LINE_CHARACTERS, names_in
+
+Chain = tuple[str, ...]
+"""A value as it is written, cut at its dots, with `()` for a call and `[]` for an element:
+`("self", "client", "fetch()")`."""
+
+_MAX_LINES = 40
+"""How many lines that declare a name are read, the last ones of the text."""
+_MAX_CHAIN = 6
+_MAX_HEADER_LINES = 30
+
+_MAX_NESTING = 8
+
+# While groups are reduced from the inside out, a control character stands for one that was.
+_MARK_OF = {"(": "\x01", "[": "\x02", "{": "\x03"}
+_BRACKETS_OF = {1: "()", 2: "[]", 3: "{}"}
+_GROUP = re.compile(r"\([^()\[\]{}]*\)|\[[^()\[\]{}]*\]|\{[^()\[\]{}]*\}")
+_STRING = re.compile(r"""("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')""")
+_WORD = r"[^\W\d]\w*"
+_DOT = r"(?:\?\.|\.|::|->)"
+_VALUE = rf"{_WORD}(?:\(\)|\[\])*(?:{_DOT}{_WORD}(?:\(\)|\[\])*)*"
+_AT_END = re.compile(rf"((?:{_WORD}(?:\(\)|\[\])*\s*{_DOT}\s*)*)({_WORD})?$")
+_AT_START = re.compile(rf"\s*(?:await\s+|new\s+|&|\*|\(\s*)*({_VALUE})([({{\[])?")
+_PART = re.compile(rf"{_WORD}(?:\(\)|\[\])*")
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What is known of a name."""
+
+    types: tuple[str, ...]
+    """Names written where its type is written, the nearest to the text's end first."""
+    values: tuple[Chain, ...]
+    """Expressions that it was set to."""
+
+
+def chain_at_end(text: str) -> tuple[Chain, str]:
+    """Return what stands before the last dot, and the name begun after it.
+
+    `print(self.client.get(1).na` gives `(("self", "client", "get()"), "na")`.
+    """
+    match = _AT_END.search(_collapsed(text[-MAX_LINE_CHARACTERS:]))
+    if match is None:
+        return (), ""
+    return tuple(_PART.findall(match[1]))[-_MAX_CHAIN:], match[2] or ""
+
+
+def declared(name: str, text: str) -> Declared:
+    """Return how `text` declares a name.
+
+    It reads `name: Type`, `Type name`, `isinstance(name, Type)`, `name = value`, `name := value`,
+    `for name in values` and `with value as name`.
+
+    Args:
+        name: An identifier, or a chain such as `self.client`.
+        text: Code; for a name in scope, the text before the cursor, for a field, the class's skeleton.
+    """
+    escaped = re.escape(name)
+    name_pattern = re.compile(rf"(?<![\w.]){escaped}(?!\w)")
+    lines = [line for line in text.split("\n") if name in line and len(line) <= MAX_LINE_CHARACTERS]
+    found = [line for line in lines if name_pattern.search(line)][-_MAX_LINES:]
+    types: list[str] = []
+    values: list[Chain] = []
+    for line in reversed(found):
+        types += _types(escaped, line)
+        values += _values(escaped, line)
+    return Declared(tuple(dict.fromkeys(types)), tuple(dict.fromkeys(values)))
+
+
+def returned(name: str, text: str) -> tuple[str, ...]:
+    """Return the names in the return type of a function that `text` defines."""
+    at = re.search(rf"\b(?:def|func|function|fn|fun)\s+{re.escape(name)}\b", text)
+    if at is None:
+        return ()
+    header = "\n".join(
+        text[at.start() : at.start() + 3_000].split("\n", _MAX_HEADER_LINES)[:_MAX_HEADER_LINES]
+    )
+    return return_type(_collapsed(header).split("\n")[0])
+
+
+def return_type(signature: str) -> tuple[str, ...]:
+    """Return the names in the return type of a header: after `->`, or after `):`."""
+    match = re.search(r"(?:->|\)\s*:)\s*([^\n{]+)", signature)
+    return names_in(match[1]) if match else ()
+
+
+def _types(escaped: str, line: str) -> Iterator[str]:
+    patterns = (
+        rf"(?<![\w.]){escaped}\s*\??:(?![=:])\s*([^=;{{]+)",
+        rf"\bisinstance\(\s*{escaped}\s*,\s*([^)]+)",
+        rf"\b([A-Z]\w*)(?:<[^<>]*>)?(?:[&*\s]|\[\])+{escaped}\s*[=;,)]",
+    )
+    for pattern in patterns:
+        for match in re.finditer(pattern, line):
+            yield from names_in(_first_type(match[1]) if pattern is patterns[0] else match[1])
+
+
+def _first_type(annotation: str) -> str:
+    """Return an annotation up to the comma or parenthesis that ends it, when others follow on the line."""
+    depth = 0
+    for at, character in enumerate(annotation):
+        depth += (character in "[(<") - (character in "])>")
+        if depth < 0 or (depth == 0 and character == ","):
+            return annotation[:at]
+    return annotation
+
+
+def _values(escaped: str, line: str) -> Iterator[Chain]:
+    line = _collapsed(line)
+    if match := re.search(rf"(?<![\w.]){escaped}\s*(?::[^=]*)?:?=(?!=)(.*)", line):
+        yield from _chain_at_start(match[1])
+    if match := re.search(rf"\bfor\b[^=]*?(?<![\w.]){escaped}\b.*?\b(?:in|of|range)\b(.*)", line):
+        yield from _chain_at_start(match[1], "[]")
+    if match := re.search(rf"({_VALUE})\s+as\s+{escaped}\b", line):
+        yield tuple(_PART.findall(match[1]))[:_MAX_CHAIN]
+
+
+def _chain_at_start(text: str, suffix: str = "") -> Iterator[Chain]:
+    match = _AT_START.match(text)
+    if match is None:
+        return
+    parts = _PART.findall(match[1])[:_MAX_CHAIN]
+    opened = {"(": "()", "{": "()", "[": "[]"}.get(match[2] or "", "")
+    yield (*parts[:-1], parts[-1] + opened + suffix)
+
+
+def _collapsed(text: str) -> str:
+    """Return code with its strings emptied and each bracketed group reduced to its brackets."""
+    text = _STRING.sub('""', text)
+    for _ in range(_MAX_NESTING):
+        shorter = _GROUP.sub(lambda match: _MARK_OF[match[0][0]], text)
+        if shorter == text:
+            break
+        text = shorter
+    return text.translate(_BRACKETS_OF)

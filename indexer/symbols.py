@@ -1,0 +1,114 @@
+"""What is named near the cursor, read off the text.
+
+The text around a cursor is code that does not parse yet, in any language; so names, calls, receivers and
+enclosing headers are read by their look, which is right often rather than always. This file does not know
+what the names mean in the repository; that is `resolve.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from indexer.declarations import Chain, chain_at_end
+from indexer.headers import enclosing_class, enclosing_function, open_call
+from indexer.window import IDENTIFIER, KEYWORDS, names_in, window_after, window_before
+
+_LINES_BEFORE = 120
+_COUNTED_CHARACTERS = 100_000
+_USE = re.compile(r"((?:[^\W\d]\w*(?:\?\.|\.|::|->))*)([^\W\d]\w*)(\s*[({])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """The use of a name that lies nearest to the cursor."""
+
+    name: str
+    n_lines: int
+    """Lines between it and the cursor; 0 on the cursor's own line."""
+    after: bool
+    receiver: Chain
+    """What stands before the dot: `("self", "client")` in `self.client.get`; empty without one."""
+    called: bool
+    n_uses: int
+    """In the window, strings and comments included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What stands around the cursor."""
+
+    mentions: tuple[Mention, ...]
+    """One a name, nearest first; keywords and the name being typed are left out."""
+    partial: str
+    """The name being typed, empty if none is begun."""
+    receiver: Chain
+    """What stands before it, `("self", "client")` for `self.client.`; empty without a dot."""
+    callee: str
+    """The name of the innermost call that is still open at the cursor."""
+    class_name: str
+    bases: tuple[str, ...]
+    """The class around the cursor and the names in its header."""
+    function_name: str
+    signature_names: tuple[str, ...]
+    """Names in the header of the function around the cursor: its parameters and their types."""
+    before: str
+    """The end of the prefix, as far back as anything is read."""
+    n_uses: Mapping[str, int]
+    """How often each name stands in the buffer, import statements included."""
+
+
+def read_surroundings(prefix: str, suffix: str) -> Surroundings:
+    """Read what is named around a cursor.
+
+    Args:
+        prefix: The text before the cursor; only its end is read.
+        suffix: The text after it; only its beginning is read.
+    """
+    before = window_before(prefix)
+    receiver, partial = chain_at_end(before)
+    class_name, bases = enclosing_class(before)
+    function_name, signature = enclosing_function(before)
+    counted = prefix[-_COUNTED_CHARACTERS:] + "\n" + suffix[:_COUNTED_CHARACTERS]
+    return Surroundings(
+        mentions=tuple(_mentions(before[: len(before) - len(partial)], window_after(suffix))),
+        partial=partial,
+        receiver=receiver,
+        callee=open_call(before),
+        class_name=class_name,
+        bases=bases,
+        function_name=function_name,
+        signature_names=names_in(signature),
+        before=before,
+        n_uses=Counter(IDENTIFIER.findall(counted)),
+    )
+
+
+def _mentions(before: str, after: str) -> Iterator[Mention]:
+    nearest: dict[str, tuple[int, bool, Chain, bool]] = {}
+    n_uses: Counter[str] = Counter()
+    for n_lines, is_after, line in _by_distance(before, after):
+        uses = [use for match in _USE.finditer(line) for use in _parts(match)]
+        for name, receiver, called in uses if is_after else reversed(uses):
+            n_uses[name] += 1
+            nearest.setdefault(name, (n_lines, is_after, receiver, called))
+    for name, (n_lines, is_after, receiver, called) in nearest.items():
+        yield Mention(name, n_lines, is_after, receiver, called, n_uses[name])
+
+
+def _by_distance(before: str, after: str) -> list[tuple[int, bool, str]]:
+    """Return (distance, whether it is below the cursor, line), nearest first."""
+    above = before.split("\n")[-_LINES_BEFORE - 1 :]
+    rows = [(n, False, line) for n, line in enumerate(reversed(above))]
+    rows += [(n, True, line) for n, line in enumerate(after.split("\n"))]
+    return sorted(rows, key=lambda row: row[:2])
+
+
+def _parts(match: re.Match[str]) -> Iterator[tuple[str, Chain, bool]]:
+    """Yield (name, what stands before its dot, whether it is called) for each name of a dotted one."""
+    names = (*IDENTIFIER.findall(match[1]), match[2])
+    for at, name in enumerate(names):
+        if name not in KEYWORDS:
+            yield name, names[:at], at == len(names) - 1 and match[3] is not None
