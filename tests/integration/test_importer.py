@@ -3,12 +3,15 @@ import dataclasses
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from tiny_model import CONFIG, random_tensors, write_folder, write_gguf
+from tiny_model import CONFIG, ArrayWeights, random_tensors, reference_logits, write_folder, write_gguf
 
+from model.adapter import with_adapter
 from model.errors import ConversionError
 from model.importer import convert
 from model.manifest import MANIFEST_FILE, hash_file, read_manifest
 from model.quantize import default_quantization
+from model.session import load_decoder
+from model.state import DecodeState
 from model.tokenizer import TOKENIZER_FILE, Tokenizer
 from model.types import Quantization
 
@@ -43,7 +46,9 @@ def run(source, target, **changes):
 def adapter_file(tmp_path, notes=None):
     path = tmp_path / "adapter.safetensors"
     q = "model.layers.0.self_attn.q_proj.lora_"
-    tensors = {q + "A": np.ones((2, 96), np.float32), q + "B": np.ones((96, 2), np.float32)}
+    rng = np.random.default_rng(5)
+    factors = {q + "A": rng.standard_normal((2, 96)) / 10, q + "B": rng.standard_normal((96, 2)) / 10}
+    tensors = {name: factor.astype(np.float32) for name, factor in factors.items()}
     save_file(tensors, path, {"r": "2", "alpha": "4"})
     if notes:
         path.with_suffix(".json").write_text(notes)
@@ -58,6 +63,27 @@ def test_a_converted_folder_describes_itself(source, target):
     assert all(hash_file(target / name) == sha256 for name, sha256 in manifest.files.items())
     assert manifest.adapter_sha256 is None
     assert Tokenizer.from_file(target / TOKENIZER_FILE, manifest.control).vocab_size == CONFIG.vocab_size
+
+
+IDS = [5, 17, 300, 17, 2, 250, 99, 4]
+
+
+@pytest.mark.parametrize(
+    ("quantization", "tolerance"),
+    [(Quantization("fp32", 8, rotated=False), 1e-5), (Quantization("w8a8", 8, rotated=True), 0.15)],
+)
+@pytest.mark.parametrize("form", ["gguf", "folder"])
+def test_a_converted_model_computes_what_its_weights_say(target, tmp_path, form, quantization, tolerance):
+    tensors = random_tensors()
+    source = (
+        write_gguf(tmp_path / "m.gguf", tensors) if form == "gguf" else write_folder(tmp_path / "m", tensors)
+    )
+    adapter = adapter_file(tmp_path)
+    manifest, _ = run(source, target, quantization=quantization, adapter=adapter)
+    session = load_decoder(target, manifest.config, manifest.quantization, provider="cpu", n_threads=1)
+    found = DecodeState(session, 16).extend(IDS, logits="all")
+    expected = reference_logits(with_adapter(ArrayWeights(CONFIG, tensors), adapter), IDS)
+    assert np.linalg.norm(found - expected) < tolerance * np.linalg.norm(expected)
 
 
 def test_progress_only_grows_and_ends_at_one(source, target):
