@@ -1,5 +1,22 @@
-"""`python -P -m lsp_server` is the `crosslight` command, for processes that start themselves again."""
+"""The `crosslight` command, also as `python -P -m lsp_server`, for processes that start themselves again.
 
-from lsp_server.cli import main
+Imports nothing of ours at the top: Ctrl-C is not a traceback while the command line is still loading either.
+"""
 
-main()
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Load the command line and run it."""
+    try:
+        from lsp_server import cli  # noqa: PLC0415 - see above
+    except KeyboardInterrupt:
+        print("crosslight: interrupted", file=sys.stderr)
+        sys.exit(130)
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
 from indexer.errors import IndexerError
 from lsp_server import assemble, cli_cache, cli_model
@@ -26,7 +27,21 @@ from lsp_server.paths import Folders
 from lsp_server.render import print_completion, print_definitions, print_findings, print_json, print_summary
 from model.errors import ModelError
 
+
+class _Interrupted(Exception):  # noqa: N818 - a way to stop, not an error
+    """Ctrl-C, on its way past typer, which would end the process without a word."""
+
+
+class _Commands(TyperGroup):
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]  # typer calls it with its own
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            raise _Interrupted("; ".join(["interrupted", *getattr(stop, "__notes__", ())])) from stop
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="crosslight",
     help="Complete code from the whole repository, on your own machine.",
     no_args_is_help=True,
@@ -46,23 +61,34 @@ Root = Annotated[
 def main() -> None:
     """Run the command line; turn expected failures into one line and an exit code."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # while what goes wrong with it can still be said
     except (UsageError, IndexerError, ModelError) as error:
         complain(str(error))
         sys.exit(1)
-    except KeyboardInterrupt as stop:
-        complain("; ".join(["interrupted", *getattr(stop, "__notes__", ())]))
+    except _Interrupted as stop:
+        complain(str(stop))
         sys.exit(130)
     except BrokenPipeError:
-        # whoever read our output went away, which is their right; Python must not complain at exit either
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()  # whoever read it went away, which is their right
         sys.exit(1)
+    except OSError as error:
+        _forget_output()
+        complain(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
+        sys.exit(1)
+
+
+def _forget_output() -> None:
+    """Let what is still to be printed vanish, or Python would complain at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @app.command()
 def complete(
     cursor: Annotated[
-        str, typer.Argument(metavar="FILE:LINE:COL", help="Counted from 1; COL is the line's end.")
+        str, typer.Argument(metavar="FILE:LINE:COL", help="Both counted from 1; without COL, the line's end.")
     ],
     as_json: AsJson = False,
     no_retrieval: Annotated[
