@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,30 @@ def private_folder(folder: Path) -> Path:
             path.mkdir(mode=0o700, exist_ok=True)
         if not folder.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    return folder
+
+
+def own_folder(folder: Path) -> Path:
+    """Create `folder` as `private_folder` does, and see to it that nobody else can put anything there.
+
+    For what is trusted because of where it lies, such as a socket: in a shared place like /tmp anyone may
+    have made the folder first.
+
+    Raises:
+        StoreError: It belongs to someone else, or is a link; or it cannot be created.
+        DiskSpaceError: There is no room for it.
+    """
+    private_folder(folder)
+    if os.name == "nt":
+        return folder  # lies in the user's profile
+    with storage_errors(folder):
+        status = folder.lstat()
+        if status.st_uid != os.getuid() or stat.S_ISLNK(status.st_mode):
+            raise StoreError(
+                f"{folder} belongs to someone else or is a link: set XDG_RUNTIME_DIR to a folder of your own"
+            )
+        if status.st_mode & 0o077:
+            folder.chmod(0o700)
     return folder
 
 

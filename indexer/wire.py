@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from indexer import errors
 from indexer.errors import IndexerError
-from indexer.storage import private_folder
+from indexer.storage import own_folder
 from indexer.types import Definition, Reason, RetrievalQuery, RetrievalResult, Retrieved, Span
 
 PROTOCOL = 1
@@ -45,18 +45,18 @@ class Rendezvous:
         """Return the meeting point of this version of the program; makes the private folder it lies in.
 
         Raises:
-            StoreError: The folder cannot be made.
+            StoreError: The folder cannot be made, or belongs to someone else.
         """
         version = program_version()
         key = f"{index_dir.resolve()}\n{version}\n{PROTOCOL}"
         name = f"index-{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}-{version}"
-        folder = private_folder(runtime_dir.absolute())
+        folder = own_folder(runtime_dir.absolute())
         log_file, lock_file = folder / f"{name}.log", folder / f"{name}.lock"
         if os.name == "nt":
             return cls(rf"\\.\pipe\crosslight-{name}", "AF_PIPE", log_file, lock_file, version)
         socket = folder / f"{name}.sock"
         if len(os.fsencode(socket)) > _MAX_SOCKET_PATH_BYTES:
-            socket = _short_folder() / f"{name}.sock"
+            socket = own_folder(Path(tempfile.gettempdir()) / f"crosslight-{os.getuid()}") / socket.name
         return cls(str(socket), "AF_UNIX", log_file, lock_file, version)
 
 
@@ -130,19 +130,3 @@ def retrieved_from_json(rows: list[dict[str, Any]]) -> tuple[Retrieved, ...]:
         )
         for row in rows
     )
-
-
-def _short_folder() -> Path:
-    """Return a folder with a short name that is this user's alone.
-
-    Raises:
-        StoreError: Someone else made it first.
-    """
-    folder = Path(tempfile.gettempdir()) / f"crosslight-{os.getuid()}"
-    private_folder(folder)
-    status = folder.lstat()
-    if status.st_uid != os.getuid() or status.st_mode & 0o077 or folder.is_symlink():
-        raise errors.StoreError(
-            f"{folder} belongs to someone else; set XDG_RUNTIME_DIR to a folder of your own"
-        )
-    return folder

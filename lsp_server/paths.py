@@ -6,7 +6,9 @@ can be made again. All folders are the user's alone (0700).
 
 from __future__ import annotations
 
-import warnings
+import os
+import stat
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,18 +30,33 @@ class Folders:
     def of_user(cls) -> Folders:
         """Return the current user's folders by the platform's conventions (XDG on Linux)."""
         dirs = platformdirs.PlatformDirs(APP, appauthor=False)
-        with warnings.catch_warnings():
-            # without XDG_RUNTIME_DIR it warns and falls back to a folder in /tmp, which serves as well
-            warnings.simplefilter("ignore")
-            runtime = dirs.user_runtime_path
         return cls(
             config=dirs.user_config_path,
             models=dirs.user_data_path / "models",
             index=dirs.user_cache_path / "index",
-            runtime=runtime,
+            runtime=_runtime_folder(dirs),
         )
 
     @property
     def config_file(self) -> Path:
         """The user-level settings; a workspace cannot override what runs or connects."""
         return self.config / "config.toml"
+
+
+def _runtime_folder(dirs: platformdirs.PlatformDirs) -> Path:
+    """Return where sockets go: the session's runtime folder, or the cache where there is none of ours alone.
+
+    Never a shared place such as /tmp, where anyone may have made the folder first. A variable that `su` or
+    `sudo` left over from another user counts as none.
+    """
+    if sys.platform in {"win32", "darwin"}:
+        return dirs.user_runtime_path
+    base = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
+    try:
+        status = base.lstat()
+    except OSError:
+        return dirs.user_cache_path / "run"
+    is_ours_alone = (
+        status.st_uid == os.getuid() and stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o077
+    )
+    return base / APP if is_ours_alone else dirs.user_cache_path / "run"
