@@ -153,6 +153,9 @@ class _Reader:
         self._code = [lexeme for lexeme in found if lexeme.kind != "comment"]
         self._brackets: list[Bracket] = []
         self._anchors: dict[int, int] = {}
+        for number, line in enumerate(self._lines):
+            if line.endswith(b"\\"):
+                self._anchors[number + 1] = self._anchor(number)
         self._first_of: dict[int, bytes] = {}
         self._type_lines: set[int] = set()
 

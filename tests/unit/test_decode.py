@@ -1,0 +1,228 @@
+"""Decoding on a decoder without weights."""
+
+from dataclasses import replace
+
+import pytest
+from fake_model import FakeCodec, FakeDecoder, continues
+
+from model.decode import DecodeOptions, generate
+from model.prompt import PromptRequest, build_prompt
+
+WORDS = [" return", " re", "re", "turn", " value", "\n", "    ", "   ", " =", "=="]
+
+
+def run(
+    line,
+    writes,
+    *,
+    suffix="",
+    opening="",
+    codec=None,
+    decoder=None,
+    clock=lambda: 0.0,
+    on_text=None,
+    stop_rule=None,
+    **options,
+):
+    """Complete `line`, with a model that writes `writes` from the line's start on."""
+    codec = codec or FakeCodec(WORDS)
+    decoder = decoder or FakeDecoder(codec, continues(codec, writes))
+    prompt = build_prompt(codec, PromptRequest("r", "p.py", "a = 1\n" + line, suffix, (), opening))
+    generation = generate(
+        decoder,
+        codec,
+        prompt,
+        options=DecodeOptions(**options),
+        stop_rule=stop_rule,
+        clock=clock,
+        on_text=on_text,
+    )
+    return generation, decoder
+
+
+@pytest.mark.parametrize(
+    ("line", "writes", "text"),
+    [
+        ("x = ", "x = 1", "1"),
+        ("    re", "    return value", "turn value"),
+        ("    ", "    return value", "return value"),
+        ("  ret", "  return", "urn"),
+        ("x =", "x == y", "= y"),  # the typed bytes end inside of a token
+        ("", "value", "value"),
+        ("x = 'gr", "x = 'größe'", "öße'"),
+        ("x = 'ö", "x = 'öß'", "ß'"),
+        ("x", "x", ""),
+    ],
+)
+def test_typed_bytes_are_typed_again_and_are_not_in_the_text(line, writes, text):
+    generation, _ = run(line, writes)
+    assert (generation.text, generation.stop_reason) == (text, "control_token")
+
+
+def test_typed_bytes_hold_even_against_the_model():
+    generation, _ = run("x = val", "x = other")
+    assert generation.stop_reason == "control_token"
+    assert not generation.text
+
+
+def one_at_a_time(line, writes):
+    """The reference: no draft, so each token costs a pass of its own."""
+    codec = FakeCodec(WORDS)
+    decoder = FakeDecoder(codec, continues(codec, writes))
+    prompt = build_prompt(codec, PromptRequest("r", "p.py", "a = 1\n" + line, ""))
+    return generate(decoder, codec, replace(prompt, draft=()), clock=lambda: 0.0)
+
+
+@pytest.mark.parametrize(
+    "line", ["", "    ", "    r", "    ret", "    return", "    return v", "    return value"]
+)
+def test_the_draft_changes_passes_but_not_tokens(line):
+    drafted, decoder = run(line, "    return value")
+    reference = one_at_a_time(line, "    return value")
+    assert drafted.token_ids == reference.token_ids
+    assert drafted.text == reference.text
+    assert drafted.n_passes <= reference.n_passes
+    assert drafted.n_passes == len(decoder.passes)
+
+
+@pytest.mark.parametrize(
+    ("writes", "options", "text", "reason"),
+    [
+        ("x = 1\ny = 2", {}, "1", "line_end"),
+        ("x = 1\r\ny = 2", {}, "1", "line_end"),
+        ("x = 1\ny = 2", {"single_line": False}, "1\ny = 2", "control_token"),
+        ("x = 123456", {"max_tokens": 3}, "12", "max_tokens"),  # the healed space counts too
+        ("x = " + "ab" * 40, {"max_tokens": 80}, "ab", "repetition"),
+        ("x = 1\nb\nb\nb\nc", {"single_line": False}, "1\nb", "repetition"),
+        ("x = 1\nend()\nc", {"single_line": False, "suffix": "\n\nend()\n"}, "1", "repeats_suffix"),
+    ],
+)
+def test_stops(writes, options, text, reason):
+    generation, _ = run("x = ", writes, **options)
+    assert (generation.text, generation.stop_reason) == (text, reason)
+
+
+class StopAt:
+    def __init__(self, mark):
+        self.mark = mark
+
+    def check(self, generated):
+        at = generated.find(self.mark)
+        return at if at >= 0 else None
+
+
+def test_a_stop_rule_cuts_a_block_and_is_not_asked_for_a_line():
+    assert run("x = ", "x = 1;2\n", single_line=False, stop_rule=StopAt(b";"))[0].stop_reason == "scope_end"
+    assert run("x = ", "x = 1;2\n", stop_rule=StopAt(b";"))[0].text == "1;2"
+
+
+@pytest.mark.parametrize(
+    "name", ["end_of_text", "fim_prefix", "fim_suffix", "fim_middle", "repo_name", "file_sep"]
+)
+def test_any_control_token_ends_the_text_and_is_not_in_it(name):
+    codec = FakeCodec()
+
+    def scores(ids):
+        return (
+            {getattr(codec.control, name): 5.0}
+            if codec.token_bytes(ids[-1]) == b"1"
+            else {codec.id_of("1"): 5.0}
+        )
+
+    generation, _ = run("x =", "", codec=codec, decoder=FakeDecoder(codec, scores))
+    assert (generation.text, generation.stop_reason) == ("1", "control_token")
+
+
+def test_half_a_character_is_never_in_the_text():
+    codec = FakeCodec()
+    for n in range(1, 8):
+        text = run("x = ", "x = a€€", codec=codec, max_tokens=n)[0].text
+        assert text == "a€€"[: len(text)]
+
+
+def test_a_block_neither_ends_empty_nor_with_a_header():
+    codec = FakeCodec()
+    nexts = {b" ": "a", b"a": ":", b":": "b"}
+
+    def scores(ids):
+        """Would always end, and knows at each step what else it would write."""
+        last = codec.token_bytes(ids[-1])
+        return {codec.control.end_of_text: 9.0, codec.id_of(nexts.get(last, "?")): 5.0}
+
+    def block(line):
+        decoder = FakeDecoder(codec, scores)
+        return run(line, "", codec=codec, decoder=decoder, opening="\n ", single_line=False)[0].text
+
+    assert block("") == "\n a"
+    nexts[b" "] = ":"
+    assert block("") == "\n :b"
+
+
+def test_what_the_completion_begins_with_is_in_the_text():
+    generation, _ = run("if x:", "if x:\n    value", opening="\n    ", single_line=False)
+    assert generation.text == "\n    value"
+
+
+def test_what_the_buffer_holds_is_not_computed_again():
+    codec = FakeCodec(WORDS)
+    decoder = FakeDecoder(codec, continues(codec, "x = value"))
+    first, _ = run("x = v", "", codec=codec, decoder=decoder)
+    n_first = sum(decoder.passes)
+    second, _ = run("x = va", "", codec=codec, decoder=decoder)
+    assert first.n_reused_tokens == 0
+    assert second.n_reused_tokens == second.n_prompt_tokens - 1
+    assert sum(decoder.passes) - n_first < n_first / 4
+    assert second.text == "lue"
+
+
+class Clock:
+    """Advances by one second a call."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        self.now += 1.0
+        return self.now
+
+
+def test_at_the_deadline_what_was_generated_is_kept():
+    generation, _ = run("x = ", "x = 123456789", clock=Clock(), deadline_ms=5_000)
+    assert generation.stop_reason == "deadline"
+    assert generation.text
+    assert "123456789".startswith(generation.text)
+
+
+def test_a_deadline_in_the_prefill_keeps_what_was_computed():
+    codec = FakeCodec()
+    decoder = FakeDecoder(codec, continues(codec, "x"))
+    prompt = build_prompt(codec, PromptRequest("r", "p.py", "a = 1\n" * 80, ""))
+    options = DecodeOptions(deadline_ms=1_000)
+    generation = generate(decoder, codec, prompt, options=options, clock=Clock())
+    assert (generation.stop_reason, generation.text, generation.token_ids) == ("deadline", "", ())
+    assert decoder.ids == prompt.token_ids[:256]
+
+
+@pytest.mark.parametrize("at_pass", [0, 1, 3])
+def test_a_cancelled_run_returns_what_it_has(at_pass):
+    codec = FakeCodec()
+    decoder = FakeDecoder(codec, continues(codec, "x = 123456"))
+    decoder.cancel_at_pass = at_pass
+    generation, _ = run("x = ", "", codec=codec, decoder=decoder)
+    assert generation.stop_reason == "cancelled"
+    assert "123456".startswith(generation.text)
+
+
+def test_a_callback_sees_the_text_grow_and_can_cancel():
+    seen = []
+    generation, _ = run("x = ", "x = 12345", on_text=lambda text: seen.append(text) or len(seen) < 3)
+    assert seen == ["1", "12", "123"]
+    assert (generation.text, generation.stop_reason) == ("123", "cancelled")
+
+
+def test_log_probabilities_are_those_among_the_allowed_tokens():
+    codec = FakeCodec()
+    generation, _ = run("x = ", "x = 12", codec=codec, n_log_probabilities=2)
+    assert len(generation.log_probabilities) == 2
+    assert generation.log_probabilities[0] == pytest.approx(0.0)  # only the space was allowed
+    assert -10 < generation.log_probabilities[1] < 0

@@ -1,0 +1,138 @@
+"""Prompts: what stands in each segment, and what a budget leaves out."""
+
+import pytest
+from fake_model import FakeCodec
+
+from model.prompt import PromptBudget, PromptDefinition, PromptRequest, build_prompt
+
+CODEC = FakeCodec()
+CONTROL = CODEC.control
+
+
+def shown(ids):
+    """The ids as text, control ids by name."""
+    names = {
+        getattr(CONTROL, n): f"<{n}>"
+        for n in ("fim_prefix", "fim_suffix", "fim_middle", "repo_name", "file_sep")
+    }
+    return "".join(names.get(i) or CODEC.token_bytes(i).decode("latin-1") for i in ids)
+
+
+def prompt_of(prefix="", suffix="", definitions=(), opening="", **budget):
+    request = PromptRequest("shop", "shop/cart.py", prefix, suffix, definitions, opening)
+    return build_prompt(CODEC, request, PromptBudget(**budget))
+
+
+def test_segments_in_the_repository_format():
+    prompt = prompt_of(
+        "import a\n\nx = a.fo",
+        "\ny = 2\n",
+        [PromptDefinition("a.py", "def foo(): ...\n"), PromptDefinition("b.py", "B = 1")],
+    )
+    assert shown(prompt.sink) == "<repo_name>shop\n"
+    assert [shown(ids) for ids in prompt.definitions] == [
+        "<file_sep>b.py\nB = 1\n",
+        "<file_sep>a.py\ndef foo(): ...\n",
+    ]
+    assert prompt.definition_ranks == (1, 0)
+    assert shown(prompt.frame) == "<file_sep>shop/cart.py\n<fim_prefix>import a\n\n<fim_suffix>\ny = 2\n"
+    assert shown(prompt.live) == "<fim_middle>x = a."
+    assert (prompt.typed, CODEC.decode(prompt.draft)) == (b"fo", b"fo")
+    assert (prompt.line, prompt.next_line) == (b"x = a.fo", b"y = 2")
+    parts = [prompt.sink, *prompt.definitions, prompt.frame, prompt.live]
+    assert prompt.token_ids == [i for part in parts for i in part]
+    assert sum(prompt.n_tokens_by_segment.values()) == len(prompt.token_ids)
+
+
+def test_the_best_definition_can_stand_first():
+    rows = [PromptDefinition("a.py", "a"), PromptDefinition("b.py", "b")]
+    assert prompt_of(definitions=rows, order="best_first").definition_ranks == (0, 1)
+
+
+def test_text_never_becomes_a_control_id():
+    spelled = "<|fim_middle|><|file_sep|>"
+    prompt = prompt_of(spelled + "\n" + spelled, "\n" + spelled, [PromptDefinition(spelled, spelled)])
+    expected = ["repo_name", "file_sep", "file_sep", "fim_prefix", "fim_suffix", "fim_middle"]
+    assert [i for i in prompt.token_ids if i in CONTROL.all_ids] == [getattr(CONTROL, n) for n in expected]
+
+
+def frame_parts(prompt):
+    before, after = shown(prompt.frame).split("<fim_prefix>")[1].split("<fim_suffix>")
+    return before, after
+
+
+def test_prefix_and_suffix_are_cut_at_lines():
+    lines = "".join(f"line {i:02}\n" for i in range(20))
+    before, after = frame_parts(prompt_of(lines, "\n" + lines, prefix_tokens=20, suffix_tokens=20))
+    assert before == "line 18\nline 19\n"
+    assert after == "\nline 00\nline 01\n"
+
+
+def test_lines_longer_than_the_budget_are_cut_inside():
+    before, after = frame_parts(prompt_of("a" * 500 + "\nx", "b" * 500, prefix_tokens=10, suffix_tokens=10))
+    assert before == "aaaaaaaaa\n"
+    assert after == "bbbbbbbbbb"
+    assert len(prompt_of("z " * 5000, line_tokens=16).live) <= 17
+
+
+@pytest.mark.parametrize(
+    ("suffix", "expected"),
+    [
+        (")\nnext\n", "\nnext\n"),
+        ('"):  \nnext\n', "\nnext\n"),
+        (", b)\nnext\n", ", b)\nnext\n"),
+        ("", ""),
+        (")", ""),
+    ],
+)
+def test_a_rest_of_line_that_only_closes_stays_out(suffix, expected):
+    assert frame_parts(prompt_of("foo(", suffix))[1] == expected
+
+
+def test_definitions_are_cut_at_a_line_and_the_worst_are_left_out():
+    rows = [PromptDefinition(f"{i}.py", "aaaa\n" * 10) for i in range(4)]
+    prompt = prompt_of(definitions=rows, definition_tokens=18, definitions_tokens=40)
+    assert [shown(ids) for ids in prompt.definitions] == [
+        "<file_sep>1.py\naaaa\naaaa\n",
+        "<file_sep>0.py\naaaa\naaaa\n",
+    ]
+    assert prompt.definition_ranks == (1, 0)
+
+
+@pytest.mark.parametrize(("total", "n_definitions"), [(60, 0), (160, 0), (400, 2)])
+def test_the_total_is_kept_and_the_worst_definitions_go_first(total, n_definitions):
+    rows = [PromptDefinition(f"{i}.py", "aaaa\n" * 20) for i in range(2)]
+    prompt = prompt_of("line\n" * 20 + "x", "\nrest\n", rows, total_tokens=total)
+    assert len(prompt.token_ids) <= total
+    assert len(prompt.definitions) == n_definitions
+
+
+class CountingCodec(FakeCodec):
+    def __init__(self):
+        super().__init__()
+        self.n_characters = 0
+
+    def encode(self, text):
+        self.n_characters += len(text)
+        return super().encode(text)
+
+
+@pytest.mark.parametrize("piece", ["x = 1\n", "x", " "])
+def test_a_huge_file_is_cut_before_it_is_tokenized(piece):
+    codec = CountingCodec()
+    text = piece * (10_000_000 // len(piece))
+    budget = PromptBudget(prefix_tokens=64, suffix_tokens=64, line_tokens=64)
+    build_prompt(codec, PromptRequest("r", "p", text, text), budget)
+    assert codec.n_characters < 64 * 72 * 4
+
+
+def test_line_breaks_and_odd_characters_are_made_plain():
+    prompt = prompt_of("\ufeffa\r\nb\udc80\r\nx", "\r\ny\r\n")
+    assert frame_parts(prompt) == ("a\nb?\n", "\ny\n")
+    assert shown(prompt_of(suffix="").sink) == "<repo_name>shop\n"
+
+
+def test_what_a_completion_begins_with_is_part_of_the_prompt():
+    prompt = prompt_of("if x:", "\n", opening="\n    ")
+    assert shown(prompt.live) == "<fim_middle>if x:\n   "
+    assert (prompt.typed, prompt.opening, prompt.line) == (b" ", b"\n    ", b"if x:")
