@@ -201,16 +201,18 @@ def _fit_closers(text: str, place: _Place) -> tuple[str, int]:
     """Let text and closers after the cursor not both close the same: (text, closers that it replaces).
 
     Of all numbers of closers that the text may stand for, the one that leaves the fewest brackets and quotes
-    unmatched is taken; among equals the longest one that the text ends with, else the shortest.
+    unmatched is taken; among equals one that doubles no `:` or `;`, then the longest one that the text ends
+    with, else the shortest.
     """
     closers = place.closers
     if not closers:
         return text, 0
 
-    def cost(n: int) -> tuple[int, bool, int]:
+    def cost(n: int) -> tuple[int, bool, bool, int]:
         unmatched = scan(place.prefix + text + closers[n:], place.language).n_unmatched
         overlaps = n > 0 and text.endswith(closers[:n])
-        return unmatched, not overlaps, -n if overlaps else n
+        doubles = closers[n : n + 1] in {":", ";", ","} and text.endswith(closers[n])
+        return unmatched, doubles, not overlaps, -n if overlaps else n
 
     best = min(range(len(closers) + 1), key=cost)
     if best and text.endswith(closers[:best]):
@@ -225,6 +227,8 @@ def _without_surplus(text: str, place: _Place, n_replaced: int) -> str:
     if before.in_comment:
         return text
     n_usual = len(scan(prefix + suffix, language).surplus)
+    if len(scan(prefix + text + suffix, language).surplus) <= n_usual:
+        return text
     for at, _ in scan(before.quote + text, language).surplus:
         end = at - len(before.quote)
         if len(scan(prefix + text[: end + 1] + suffix, language).surplus) > n_usual:
