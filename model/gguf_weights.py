@@ -151,16 +151,22 @@ def _read_config(header: GgufHeader) -> DecoderConfig:
 
 def _number(header: GgufHeader, key: str, default: float | None = None) -> float:
     value: MetadataValue | None = header.metadata.get(f"{ARCHITECTURE}.{key}", default)
-    if not isinstance(value, int | float) or value <= 0:
-        raise ConversionError(
-            f"{header.path}: the metadata {ARCHITECTURE}.{key} is {value!r}, expected a number above 0"
-        )
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise _wrong(header, key, "a number above 0")
     # Stored as fp32: 1e-6 comes back as 9.99999997e-07, so round to the digits that fp32 holds.
     return float(f"{value:.7g}")
 
 
 def _integer(header: GgufHeader, key: str, default: int | None = None) -> int:
-    return int(_number(header, key, default))
+    value: MetadataValue | None = header.metadata.get(f"{ARCHITECTURE}.{key}", default)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise _wrong(header, key, "an integer above 0")
+    return value
+
+
+def _wrong(header: GgufHeader, key: str, expected: str) -> ConversionError:
+    name = f"{ARCHITECTURE}.{key}"
+    return ConversionError(f"{header.path}: {name} is {header.metadata.get(name)!r}, expected {expected}")
 
 
 def _row_bytes(tensor: GgufTensor) -> int:

@@ -9,7 +9,6 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar, get_type_hints
 
@@ -21,7 +20,6 @@ FORMAT_VERSION: Final = 1
 """Of the folder as a whole: its files, the graph's inputs and outputs, the manifest's fields. Raised with
 every change that makes a folder unusable for older or newer code."""
 
-_BLOCK_BYTES: Final = 1 << 20
 _T = TypeVar("_T")
 
 
@@ -60,19 +58,14 @@ def read_manifest(folder: Path) -> Manifest:
     )
 
 
-def hash_file(path: Path, on_bytes: Callable[[int], None] | None = None) -> str:
-    """Return the sha256 of a file in hexadecimal, calling `on_bytes` with the size of each block read.
+def hash_file(path: Path) -> str:
+    """Return the sha256 of a file in hexadecimal.
 
     Raises:
         OSError: It could not be read.
     """
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
-            if on_bytes is not None:
-                on_bytes(len(block))
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _manifest(written: dict[str, Any]) -> Manifest:

@@ -143,7 +143,7 @@ def write_gguf(
     architecture: str = "qwen2",
     types: Mapping[str, gguf.GGMLQuantizationType] | None = None,
     leave_out: tuple[str, ...] = (),
-    extra: Mapping[str, str | int] | None = None,
+    extra: Mapping[str, str | float] | None = None,
 ) -> Path:
     """Write a GGUF file; `types` are quantization types by the file's own tensor names."""
     writer = gguf.GGUFWriter(path, architecture)
@@ -155,8 +155,14 @@ def write_gguf(
     writer.add_head_count_kv(config.n_kv_heads)
     writer.add_rope_freq_base(config.rope_theta)
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    adders = {
+        str: writer.add_string,
+        int: writer.add_uint16,
+        float: writer.add_float32,
+        bool: writer.add_bool,
+    }
     for key, value in (extra or {}).items():
-        (writer.add_string if isinstance(value, str) else writer.add_uint16)(key, value)
+        adders[type(value)](key, value)
     _add_vocabulary(writer, config)
     for ours, theirs in gguf_names(config).items():
         if theirs in leave_out:

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import ml_dtypes
 import numpy as np
@@ -6,7 +7,9 @@ import pytest
 from safetensors.numpy import save_file
 from tiny_model import CONFIG, ArrayWeights, random_tensors
 
+import model
 from model.adapter import read_adapter_facts, with_adapter
+from model.catalog import DEFAULT_MODEL, load_catalog
 from model.errors import ConversionError
 from model.quantize import rotated
 from model.weights import tensor_shapes
@@ -107,3 +110,10 @@ def test_a_file_that_is_no_adapter_is_refused(tmp_path, weights):
         with_adapter(weights, path)
     with pytest.raises(ConversionError, match="cannot be read as safetensors"):
         with_adapter(weights, tmp_path / "absent.safetensors")
+
+
+def test_the_shipped_adapter_is_for_the_default_model():
+    entry = load_catalog()[DEFAULT_MODEL]
+    facts = read_adapter_facts(Path(model.__file__).parent / "data" / entry.adapter)
+    assert (facts.rank, facts.scale) == (16, 2.0)
+    assert facts.base_sha256 == entry.sha256

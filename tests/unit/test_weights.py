@@ -1,4 +1,5 @@
 from contextlib import suppress
+from dataclasses import replace
 
 import gguf
 import numpy as np
@@ -116,6 +117,11 @@ def test_flipped_bytes_in_a_header_never_raise_anything_else(tmp_path):
         ({"leave_out": ("token_embd.weight",)}, "lacks the tensor token_embd.weight"),
         ({"extra": {"qwen2.rope.scaling.type": "yarn"}}, "yarn"),
         ({"extra": {"split.count": 2}}, "one of 2 parts"),
+        ({"extra": {"qwen2.attention.key_length": float("nan")}}, "key_length is nan"),
+        ({"extra": {"qwen2.attention.key_length": 24.0}}, "key_length is 24.0"),
+        ({"extra": {"qwen2.attention.key_length": True}}, "key_length is True"),
+        ({"extra": {"qwen2.attention.key_length": 0}}, "key_length is 0"),
+        ({"config": replace(CONFIG, rms_norm_eps=float("inf"))}, "epsilon is inf"),
     ],
 )
 def test_a_gguf_that_the_graph_cannot_express_is_refused(tmp_path, kwargs, message):
