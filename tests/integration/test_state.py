@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -242,3 +243,16 @@ def test_the_cuda_graph_computes_what_its_weights_say(golden, tmp_path):
     expected = run_passes(reference, golden, [40])
     logits = run_passes(load(golden, W4A16, tmp_path), golden, PASSES["prefill, steps, drafts"])
     assert np.abs(logits - expected).max() < 0.02 * expected.std()
+
+
+@pytest.mark.parametrize("quantization", [W8A8, W8A8_UNROTATED], ids=["w8a8", "unrotated"])
+def test_rows_of_zeros_are_exact(golden, quantization: Quantization, tmp_path):
+    """A row's scale is its largest magnitude, and 0 is divided by it."""
+    zeros = {
+        name: np.zeros_like(value)
+        for name, value in golden.tensors.items()
+        if name == "embed" or name.endswith("_bias")
+    }
+    session = load(replace(golden, tensors=golden.tensors | zeros), quantization, tmp_path)
+    logits = DecodeState(session, 40).extend(golden.token_ids, logits="all")
+    np.testing.assert_array_equal(logits, np.zeros_like(logits))
