@@ -14,6 +14,8 @@ from multiprocessing.connection import Client, Connection
 from pathlib import Path
 from typing import Any, Self
 
+import filelock
+
 from indexer.catalogue import Changes
 from indexer.errors import WorkerError
 from indexer.report import IndexProgress, IndexStatus, IndexSummary
@@ -35,11 +37,15 @@ _GREETING_S = 10.0
 _MAX_LOG_BYTES = 1_000_000
 
 
+class _GoneError(Exception):
+    """The worker closed the connection before it said anything."""
+
+
 class IndexClient:
     """Asks the worker of one index folder. Safe to use from several threads: each call has its connection.
 
-    A worker that ends between two calls is started again. One that dies during a call fails that call with
-    WorkerError, and the next call starts another.
+    A worker that ends between two calls is started again. One that dies in the middle of an answer fails that
+    call with WorkerError, and the next call starts another.
     """
 
     def __init__(self, index_dir: Path, runtime_dir: Path, start: Sequence[str] | None) -> None:
@@ -138,8 +144,17 @@ class IndexClient:
         return int(self._ask("remove", {"root": str(root.absolute())}, timeout_s=timeout_s))
 
     def stop(self, *, timeout_s: float = 20.0) -> None:
-        """Tell the worker to end; runs in progress are cancelled."""
+        """Tell the worker to end, and wait until it has; runs in progress are cancelled.
+
+        Raises:
+            WorkerError: It goes on, or none can be asked.
+        """
         self._ask("stop", {}, timeout_s=timeout_s)
+        try:
+            with filelock.FileLock(self._meeting.lock_file, timeout=timeout_s):
+                return  # the lock is free once the process has closed everything
+        except filelock.Timeout:
+            raise self._failure(f"the index worker did not end within {timeout_s:.0f} s") from None
 
     def _ask(
         self,
@@ -149,27 +164,54 @@ class IndexClient:
         timeout_s: float | None,
         on_event: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> Any:  # noqa: ANN401 - JSON
+        try:
+            message = self._converse(method, params, timeout_s, on_event)
+        except _GoneError:
+            # It was ending already when it was asked; nothing that can be asked hurts when asked twice.
+            try:
+                message = self._converse(method, params, timeout_s, on_event)
+            except _GoneError:
+                raise self._failure(f"the index worker ended while it was asked to {method}") from None
+        if "error" in message:
+            raise error_from_json(message["error"])
+        return message["result"]
+
+    def _converse(
+        self,
+        method: str,
+        params: Mapping[str, Any],
+        timeout_s: float | None,
+        on_event: Callable[[Mapping[str, Any]], None] | None,
+    ) -> dict[str, Any]:
         connection = self._connection()
+        has_begun = False
+
+        def note(event: Mapping[str, Any]) -> None:
+            nonlocal has_begun
+            has_begun = True
+            if on_event is not None:
+                on_event(event)
+
         try:
             send(connection, {"method": method, "params": params})
-            message = self._answer(connection, timeout_s, on_event)
+            message = self._answer(connection, timeout_s, note)
         except BaseException as error:
             connection.close()  # an answer may still be on its way: no other call must read it
             if isinstance(error, TimeoutError):
                 raise self._failure(f"the index worker did not {method} within {timeout_s:.0f} s") from None
             if isinstance(error, (EOFError, OSError)):
+                if not has_begun:
+                    raise _GoneError from None
                 raise self._failure(f"the index worker ended while it was asked to {method}") from None
             raise
         self._give_back(connection)
-        if "error" in message:
-            raise error_from_json(message["error"])
-        return message["result"]
+        return message
 
     def _answer(
         self,
         connection: Connection,
         timeout_s: float | None,
-        on_event: Callable[[Mapping[str, Any]], None] | None,
+        on_event: Callable[[Mapping[str, Any]], None],
     ) -> dict[str, Any]:
         while True:
             if not connection.poll(timeout_s):
@@ -177,8 +219,7 @@ class IndexClient:
             message = receive(connection)
             if "event" not in message:
                 return message
-            if on_event is not None:
-                on_event(message["event"])
+            on_event(message["event"])
 
     def _connection(self) -> Connection:
         """Return a connection to a worker that lives; one is started if need be."""

@@ -95,13 +95,18 @@ def _become_owner(meeting: Rendezvous) -> filelock.BaseFileLock | None:
 
 
 def _run(worker: _Worker, listener: Listener, idle_s: float) -> None:
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name) and threading.current_thread() is threading.main_thread():
-            signal.signal(getattr(signal, name), lambda *_: worker.stopping.set())
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _end_orderly)
     threading.Thread(target=_accept, args=(worker, listener), daemon=True, name="accept").start()
     while not worker.stopping.wait(min(1.0, idle_s / 4)):
         if worker.idle_for() > idle_s:
             return
+
+
+def _end_orderly(number: int, _: object) -> None:
+    """Unwind the main thread, which closes everything; a second signal must not disturb that."""
+    signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(0)
 
 
 def _accept(worker: _Worker, listener: Listener) -> None:
@@ -159,6 +164,8 @@ class _Worker:
             self._n_connections += 1
         try:
             with connection, contextlib.suppress(EOFError, OSError):
+                if self.stopping.is_set():
+                    return  # no greeting: whoever knocks starts another worker
                 send(connection, {"protocol": PROTOCOL, "version": self._version, "pid": os.getpid()})
                 while not self.stopping.is_set():
                     self._answer(connection, receive(connection))
@@ -180,6 +187,8 @@ class _Worker:
             send(connection, {"error": {"type": "WorkerError", "message": text}})
         else:
             send(connection, {"result": result})
+            if request["method"] == "stop":  # only now: the process may end at once
+                self.stopping.set()
 
     def _index(self, connection: Connection, params: dict[str, Any]) -> dict[str, Any]:
         def on_progress(progress: IndexProgress) -> None:
@@ -234,7 +243,7 @@ class _Worker:
                 return folder.remove()
 
     def _stop(self, _: Connection, __: dict[str, Any]) -> None:
-        self.stopping.set()
+        """Take leave; what ends the process comes after the answer."""
 
     @contextlib.contextmanager
     def _using(self, root: Path) -> Iterator[OpenIndex]:
@@ -258,7 +267,7 @@ class _Worker:
                 self._lock.notify_all()
 
     def _warm(self, root: Path) -> None:
-        with self._using(root) as index:
+        with contextlib.suppress(IndexerError), self._using(root) as index:
             index.open_vectors()
 
     def _make_room(self) -> None:
