@@ -27,7 +27,7 @@ _MAX_PARAMETERS = 500
 
 # How many postings one lexical query may visit, rarest terms first. A term that stands in every third
 # definition costs the most and tells nothing that the rarer ones do not.
-_MAX_POSTINGS = 8_000
+_MAX_POSTINGS = 5_000
 _MAX_TERMS = 32
 
 

@@ -85,7 +85,9 @@ class IndexFolder:
         file = self.folder / _ROOT_FILE
         if not file.exists():
             with storage_errors(file):
-                file.write_text(json.dumps({"root": str(self.root)}), "utf-8")
+                unfinished = file.with_suffix(".new")  # a full disk must not leave an empty file of that name
+                unfinished.write_text(json.dumps({"root": str(self.root)}), "utf-8")
+                unfinished.replace(file)
 
     def disk_bytes(self) -> int:
         """Return how much room the index takes."""

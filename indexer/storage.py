@@ -16,6 +16,8 @@ from pathlib import Path
 from indexer.errors import DamagedStoreError, DiskSpaceError, StoreError
 
 _NO_SPACE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NO_WRITE_ERRNOS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_NO_WRITE_CURE = "make the folder writable, or choose another one for the cache (XDG_CACHE_HOME)"
 _DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _NO_WRITE_CODES = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM})
 
@@ -80,7 +82,8 @@ def storage_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in _NO_SPACE_ERRNOS:
             raise _no_space(path) from error
-        raise StoreError(f"cannot use {path}: {error.strerror or error}") from error
+        cure = f"; {_NO_WRITE_CURE}" if error.errno in _NO_WRITE_ERRNOS else ""
+        raise StoreError(f"cannot use {path}: {error.strerror or error}{cure}") from error
 
 
 def _from_sqlite(error: sqlite3.Error, path: Path) -> StoreError | DiskSpaceError:
@@ -91,7 +94,7 @@ def _from_sqlite(error: sqlite3.Error, path: Path) -> StoreError | DiskSpaceErro
     if primary in _DAMAGE_CODES:
         return DamagedStoreError(f"{path} is damaged ({error})", path)
     if primary in _NO_WRITE_CODES:
-        return StoreError(f"cannot write {path} ({error}); make the folder writable, or choose another cache")
+        return StoreError(f"cannot write {path} ({error}); {_NO_WRITE_CURE}")
     if primary == sqlite3.SQLITE_BUSY:
         return StoreError(f"{path} is in use by another process ({error}); try again when it is done")
     return StoreError(f"cannot use {path}: {error}")

@@ -87,7 +87,10 @@ class VectorStore:
     def close(self) -> None:
         """Give back its memory and file handles."""
         with contextlib.suppress(Exception):
+            server = self._client._server  # noqa: SLF001 - the client leaves its sockets to a server open
             self._client.close()
+            if isinstance(self._where, ChromaServer):
+                server._session.close()  # noqa: SLF001
 
     def __enter__(self) -> Self:
         return self
@@ -246,5 +249,7 @@ def _chroma_errors(where: Path | ChromaServer) -> Iterator[None]:
                 f"the disk that holds {where} is full; free some room and run this again"
             ) from error
         if "readonly database" in text or "ermission denied" in text or "Read-only" in text:
-            raise StoreError(f"cannot write {where} ({text}); make the folder writable") from error
+            raise StoreError(
+                f"cannot write {where} ({text}); make it writable, or choose another folder (XDG_CACHE_HOME)"
+            ) from error
         raise DamagedStoreError(f"the vector store in {where} is damaged: {text}", where) from error

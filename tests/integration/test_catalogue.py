@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from indexer.catalogue import Catalogue, Changes, FileStamp
-from indexer.errors import DamagedStoreError, StoreError
+from indexer.errors import DamagedStoreError, DiskSpaceError, StoreError
 from indexer.types import Definition, Import, ParsedFile, Reference, Span
 
 STAMP = FileStamp("hash", 10, 1)
@@ -316,3 +316,16 @@ def test_a_mistake_of_ours_is_not_taken_for_damage(catalogue: Catalogue) -> None
     twin = replace(definition("f"), path="b.py")
     with pytest.raises(sqlite3.IntegrityError):
         catalogue.apply(parsed(twin, path="b.py"), STAMP)
+
+
+def test_a_full_disk_is_said_and_leaves_what_was_written(catalogue: Catalogue) -> None:
+    catalogue.apply(parsed(definition("f")), STAMP)
+    (n_pages,) = catalogue._connection.execute("PRAGMA page_count").fetchone()
+    catalogue._connection.execute(f"PRAGMA max_page_count = {n_pages + 2}")
+    many = parsed(*(definition(f"f{n}", "word " * 500) for n in range(100)), path="b.py")
+    with pytest.raises(DiskSpaceError, match=r"is full; free some room"):
+        catalogue.apply(many, STAMP)
+    assert list(catalogue.files()) == ["a.py"]
+    catalogue._connection.execute("PRAGMA max_page_count = 100000")
+    catalogue.apply(many, STAMP)
+    assert len(catalogue.files()) == 2
