@@ -25,6 +25,7 @@ __all__ = [
     "Node",
     "Tree",
     "definition_matches",
+    "is_garbage",
     "language_named",
     "language_of",
     "parse_tree",
@@ -69,6 +70,8 @@ class DefinitionMatch(NamedTuple):
     scope: Node | None
     """The name of what the definition belongs to, where that does not enclose it: a receiver's type."""
 
+
+_MAX_TOKENS_IN_ERROR = 10_000
 
 _TAGS = "queries/tags.scm"
 _JAVASCRIPT_TAGS = ("tree_sitter_javascript", _TAGS)
@@ -237,6 +240,26 @@ def parse_tree(language: str, source: bytes, old_tree: Tree | None = None) -> Tr
     """
     parser = Parser(_grammar(language))
     return parser.parse(source) if old_tree is None else parser.parse(source, old_tree)
+
+
+def is_garbage(tree: Tree) -> bool:
+    """Return whether a tree holds so large an error that no query should be run over it.
+
+    Queries take time by the square of the tokens that lie directly in one error node: a megabyte of opening
+    brackets would take an hour.
+    """
+    if not tree.root_node.has_error:
+        return False
+    cursor = tree.walk()
+    while (node := cursor.node) is not None:
+        if node.is_error and node.child_count > _MAX_TOKENS_IN_ERROR:
+            return True
+        if node.has_error and cursor.goto_first_child():
+            continue
+        while not cursor.goto_next_sibling():
+            if not cursor.goto_parent():
+                return False
+    return False
 
 
 def definition_matches(language: str, tree: Tree) -> Iterator[DefinitionMatch]:

@@ -142,13 +142,15 @@ def _is_wanted(one: Found, language: str, source: Source, seen: set[bytes]) -> b
         if one.name in seen or not _is_notable(one, language, source):
             return False
         seen.add(one.name)
+    n_functions = 0
     enclosing = one.parent
     while enclosing is not None:
-        if enclosing.kind in _FUNCTION_LIKE:
-            n_lines = source.data.count(b"\n", one.start, one.end) + 1
-            return n_lines >= _NESTED_MIN_LINES
+        n_functions += enclosing.kind in _FUNCTION_LIKE
         enclosing = enclosing.parent
-    return True
+    if n_functions == 0:
+        return True
+    # One level only: each level would hold the text of all below it once more.
+    return n_functions == 1 and source.data.count(b"\n", one.start, one.end) + 1 >= _NESTED_MIN_LINES
 
 
 def _is_notable(one: Found, language: str, source: Source) -> bool:

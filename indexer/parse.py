@@ -21,6 +21,7 @@ from indexer.languages import (
     LanguageSpec,
     Node,
     definition_matches,
+    is_garbage,
     language_of,
     parse_tree,
     used_nodes,
@@ -111,6 +112,8 @@ def parse_file(path: str, source: bytes) -> ParsedFile:
         found_sections = tuple(_document_definitions(file, text))
         return ParsedFile(path, spec.name, file.role, found_sections, (), (), n_lines, has_errors=False)
     tree = parse_tree(spec.name, data.data)
+    if is_garbage(tree):
+        return ParsedFile(path, spec.name, file.role, (), (), (), n_lines, has_errors=True)
     found = outline(definition_matches(spec.name, tree), data, spec)
     names, imports = used_nodes(spec.name, tree)
     return ParsedFile(

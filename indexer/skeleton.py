@@ -130,7 +130,9 @@ def string_docstring(body: Node | None) -> tuple[Node, str] | None:
     if string.type != "string" or string.text is None:
         return None
     match = _STRING_QUOTES.match(string.text.decode("utf-8", "replace"))
-    return (statement, inspect.cleandoc(match[2])[:_MAX_DOCSTRING_CHARS]) if match else None
+    if match is None:
+        return None
+    return statement, inspect.cleandoc(match[2].replace("\r\n", "\n"))[:_MAX_DOCSTRING_CHARS]
 
 
 def signature(source: Source, start: int, end: int, body: Node | None, *, is_constant: bool) -> str:
@@ -264,7 +266,7 @@ def _assigned_fields(source: Source, body: Node) -> list[bytes]:
 def _docstring_cut(source: Source, statement: Node, text: str) -> tuple[int, int, bytes]:
     paragraph = text.split("\n\n", 1)[0]
     if paragraph == text:
-        return statement.start_byte, statement.start_byte, b""
+        return statement.start_byte, statement.start_byte, b""  # nothing to cut
     indent = _indent(source.lines[statement.start_point[0]]).decode("utf-8", "replace")
     shown = f'"""{paragraph}"""'.replace("\n", "\n" + indent)
     return statement.start_byte, statement.end_byte, shown.encode()

@@ -131,20 +131,22 @@ def walk(
             stack.pop()
             continue
         folder = stack[-1]
+        path = folder.path + entry.name
         try:
             found = _judge(entry, folder, options, report)
             if isinstance(found, WalkedFile):
                 yield found
             elif found is not None:
-                child = _open_folder(Path(entry.path), found, folder.rules, options)
+                path = found
+                child = _open_folder(Path(entry.path), path, folder.rules, options)
                 if _is_dependency_folder(entry.name, child.names):
-                    report.add("dependencies", found)
+                    report.add("dependencies", path)
                 else:
                     stack.append(child)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError:
-            report.add("unreadable", folder.path + entry.name)
+            report.add("unreadable", path)
 
 
 def read_source(file: WalkedFile, report: WalkReport, options: WalkOptions = _DEFAULTS) -> bytes | None:
