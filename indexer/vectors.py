@@ -28,6 +28,8 @@ from indexer.storage import private_folder
 # costs ten times the query.
 _N_SPARE = 32
 
+_SERVER_TIMEOUT_S = 10.0
+
 
 @dataclass(frozen=True, slots=True)
 class ChromaServer:
@@ -86,11 +88,11 @@ class VectorStore:
 
     def close(self) -> None:
         """Give back its memory and file handles."""
+        sessions = _sessions(self._client) if isinstance(self._where, ChromaServer) else ()
         with contextlib.suppress(Exception):
-            server = self._client._server  # noqa: SLF001 - the client leaves its sockets to a server open
             self._client.close()
-            if isinstance(self._where, ChromaServer):
-                server._session.close()  # noqa: SLF001
+        for session in sessions:
+            session.close()
 
     def __enter__(self) -> Self:
         return self
@@ -207,9 +209,17 @@ def _connect(where: Path | ChromaServer) -> Any:  # noqa: ANN401 - the client's 
     with _away_from_dotenv(Path.home()):
         import chromadb  # noqa: PLC0415
 
-        return chromadb.HttpClient(
+        client = chromadb.HttpClient(
             where.host, where.port, where.ssl, dict(where.headers), settings=_settings()
         )
+        for session in _sessions(client):
+            session.timeout = _SERVER_TIMEOUT_S
+        return client
+
+
+def _sessions(client: Any) -> tuple[Any, ...]:  # noqa: ANN401
+    """Return the HTTP sessions of a client, which it makes without a timeout and never closes."""
+    return client._server._session, client._admin_client._server._session  # noqa: SLF001
 
 
 def _settings(**values: object) -> Any:  # noqa: ANN401
