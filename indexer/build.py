@@ -18,6 +18,7 @@ from indexer.catalogue import Catalogue, Changes, FileStamp
 from indexer.embed import synchronize
 from indexer.errors import DamagedStoreError, StoreError
 from indexer.imports import RepoFiles, resolve_import
+from indexer.js_aliases import read_js_aliases
 from indexer.parse_pool import Outcome, ParsePool, Task
 from indexer.report import IndexProgress, IndexSummary, Phase
 from indexer.types import Embedder, Import
@@ -206,7 +207,8 @@ class _Run:
         if self.cancelled():
             return
         with self.timed("link"):
-            files = RepoFiles(self.catalogue.paths())
+            paths = self.catalogue.paths()
+            files = RepoFiles(paths, read_js_aliases(self.root, paths))
 
             def resolve(imported: Import, path: str, language: str) -> tuple[str, ...]:
                 return resolve_import(imported, path=path, language=language, files=files)

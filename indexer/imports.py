@@ -11,7 +11,7 @@ import posixpath
 from collections.abc import Callable, Collection, Iterator, Mapping
 from types import MappingProxyType
 
-from indexer.repo_files import RepoFiles
+from indexer.repo_files import RepoFiles, n_shared_parts
 from indexer.types import Import
 
 __all__ = ["RepoFiles", "resolve_import"]
@@ -84,7 +84,8 @@ def _ecmascript(imp: Import, path: str, files: RepoFiles) -> Iterator[str]:
     if module.startswith("."):
         yield from _js_files(_joined(_folder_of(path), module))
         return
-    for alias, targets in files.js_aliases.items():
+    for alias, unordered in files.js_aliases.items():
+        targets = sorted(unordered, key=lambda target: -n_shared_parts(target, path))
         head, star, tail = alias.partition("*")
         if star and module.startswith(head) and module.endswith(tail):
             matched = module[len(head) : len(module) - len(tail)]

@@ -90,7 +90,9 @@ class RepoFiles(Collection[str]):
         all others.
         """
         roots = self._roots_of.get(package, ())
-        return sorted(roots, key=lambda root: (not near.startswith(root), -_n_shared(root, near), len(root)))
+        return sorted(
+            roots, key=lambda root: (not near.startswith(root), -n_shared_parts(root, near), len(root))
+        )
 
     def _ending_like(
         self, suffix: str, near: str, by_name: Mapping[str, list[str]], n_required: int | None
@@ -104,7 +106,7 @@ class RepoFiles(Collection[str]):
             pairs = zip(reversed(path.split("/")), wanted, strict=False)
             n_equal = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
             if n_equal >= n_required:
-                scored.append((-n_equal, -_n_shared(path, near), len(path), path))
+                scored.append((-n_equal, -n_shared_parts(path, near), len(path), path))
         return tuple(path for *_, path in sorted(scored))
 
     def _python_roots(self) -> dict[str, tuple[str, ...]]:
@@ -134,7 +136,7 @@ class RepoFiles(Collection[str]):
         return {name: tuple(sorted(folders, key=len)[:_MAX_CANDIDATES]) for name, folders in slashed.items()}
 
 
-def _n_shared(path: str, other: str) -> int:
-    """Return how many leading parts two paths share."""
+def n_shared_parts(path: str, other: str) -> int:
+    """Return how many leading parts (folders, and the name) two paths share."""
     pairs = zip(path.split("/"), other.split("/"), strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
