@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import Cancelled
-from model.healing import allowed, remaining_after
+from model.healing import allowed, likeliest_cover, remaining_after
 from model.prompt import Prompt
 from model.stops import line_end, repeats_following, repeats_itself, repeats_lines
 from model.types import Decoder, LogitRows, StopReason, StopRule, TokenCodec
@@ -77,8 +77,8 @@ def generate(  # noqa: PLR0913 - each of them is one thing a caller decides
 ) -> Generation:
     """Continue a prompt greedily until a reason to stop.
 
-    The tokenizer's own split of the typed bytes is verified as a draft in the prompt's pass, so healing costs
-    passes only where the model splits them otherwise; the outcome is that of one token at a time.
+    The tokenizer's own split of the typed bytes is read in the prompt's pass, which shows how likely each way
+    to type them again is (`healing.likeliest_cover`); so healing seldom costs a pass of its own.
 
     Args:
         decoder: The running model; what its buffer shares with the prompt is not computed again.
@@ -129,6 +129,8 @@ class _Run:
     started: float = field(init=False)
     prefilled: float | None = None
     remaining: bytes = field(init=False)
+    planned: list[int] = field(default_factory=list)
+    """Tokens to accept first: they type the typed bytes again."""
     rows: _RowsAhead = field(init=False)
 
     def __post_init__(self) -> None:
@@ -176,6 +178,8 @@ class _Run:
                 raise _Late
         rows = self._extend(pending, range(len(pending) - n_rows, len(pending)))
         self.rows.start(len(ids), draft, rows)
+        if len(draft) == len(self.prompt.draft):
+            self.planned = likeliest_cover(self.codec, self.prompt.typed, draft, rows)
 
     def _extend(self, token_ids: list[int], logits: LogitRows) -> npt.NDArray[np.float32]:
         rows = self.decoder.extend(token_ids, logits=logits)
@@ -195,7 +199,7 @@ class _Run:
         return len(self.generated), "max_tokens"
 
     def _choose(self, row: npt.NDArray[np.float32]) -> int:
-        """The likeliest allowed token.
+        """The next planned token, or else the likeliest allowed one.
 
         A block has at least one line, and does not end with the line that opens another one: no control
         token may end it there.
@@ -206,8 +210,12 @@ class _Run:
             row[list(self.codec.control.all_ids)] = -np.inf
         scores = row if ids is None else row[ids]
         best = int(scores.argmax())
+        if ids is not None and self.planned:
+            best = int(np.flatnonzero(ids == self.planned.pop(0))[0])
         if len(self.log_probabilities) < self.options.n_log_probabilities:
-            self.log_probabilities.append(-math.log(float(np.exp(scores - scores[best]).sum())))
+            highest = scores.max()
+            norm = math.log(float(np.exp(scores - highest).sum())) + float(highest)
+            self.log_probabilities.append(float(scores[best]) - norm)
         return best if ids is None else int(ids[best])
 
     def _is_unfinished(self) -> bool:

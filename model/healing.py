@@ -6,17 +6,20 @@ up, a token is allowed if it begins with all that remain, or if it is a proper p
 is exact over bytes: inside a multi-byte character, over several tokens, and whatever the vocabulary, as long
 as it holds each single byte.
 
-This file does not know about prompts, logits or models.
+Which of the allowed tokens to take is a question of its own: `likeliest_cover`. This file does not know about
+prompts or models.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from model.types import TokenCodec
 
-__all__ = ["allowed", "remaining_after", "split_typed"]
+__all__ = ["allowed", "likeliest_cover", "remaining_after", "split_typed"]
 
 
 def allowed(codec: TokenCodec, remaining: bytes) -> npt.NDArray[np.int64]:
@@ -50,3 +53,35 @@ def split_typed(codec: TokenCodec, line: str) -> tuple[str, str]:
 def remaining_after(remaining: bytes, token: bytes) -> bytes:
     """Return the typed bytes that remain after an allowed token."""
     return remaining[len(token) :]
+
+
+def likeliest_cover(
+    codec: TokenCodec, typed: bytes, draft: Sequence[int], rows: npt.NDArray[np.float32]
+) -> list[int]:
+    """Return the likeliest tokens that type `typed` again, the last of which may reach past it.
+
+    The candidates are the beginnings of the tokenizer's own split, each followed by one token to the end of
+    the typed bytes or past it. They are compared by their joint probability: token by token, ` getatt` would
+    be begun with the frequent ` get`, after which ` getattr` can no longer be written as the model knows it.
+
+    Args:
+        codec: The model's tokenizer.
+        typed: The bytes to type again.
+        draft: `codec.encode` of them.
+        rows: Logits before each drafted token and after the last, shape (len(draft) + 1, vocab).
+    """
+    best: list[int] = list(draft)
+    best_score, score, remaining = -np.inf, 0.0, typed
+    for index, token in enumerate(draft):
+        row = rows[index]
+        highest = float(row.max())
+        norm = highest + float(np.log(np.exp(row - highest).sum()))
+        ids = codec.tokens_with_prefix(remaining)
+        if len(ids):
+            scores = row[ids]
+            at = int(scores.argmax())
+            if score + float(scores[at]) - norm > best_score:
+                best_score, best = score + float(scores[at]) - norm, [*draft[:index], int(ids[at])]
+        score += float(row[token]) - norm
+        remaining = remaining_after(remaining, codec.token_bytes(token))
+    return best if best_score >= score else list(draft)

@@ -1,11 +1,12 @@
 """Token healing: exact over bytes, whatever the vocabulary."""
 
+import numpy as np
 import pytest
 from fake_model import FakeCodec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.healing import allowed, remaining_after, split_typed
+from model.healing import allowed, likeliest_cover, remaining_after, split_typed
 
 
 @pytest.mark.parametrize(
@@ -67,3 +68,40 @@ def test_any_allowed_walk_types_exactly_the_typed_bytes_again(typed, longer, dat
 )
 def test_the_last_pretoken_is_typed_again(line, head, typed):
     assert split_typed(FakeCodec(), line) == (head, typed)
+
+
+def rows_of(codec, *scores):
+    rows = np.full((len(scores), codec.vocab_size), -20.0, np.float32)
+    for row, named in zip(rows, scores, strict=True):
+        for token, score in named.items():
+            row[codec.id_of(token)] = score
+    return rows
+
+
+def test_the_likeliest_cover_is_the_jointly_likeliest():
+    codec = FakeCodec([" get", " getattr", "at", "att", "ribute"])
+    draft = codec.encode(" getatt")
+    assert [codec.token_bytes(i) for i in draft] == [b" get", b"att"]
+    # Token by token, ` get` would win; but the model hardly ever goes on from it with `att`.
+    rows = rows_of(codec, {" get": 2.0, " getattr": 1.0}, {"x": 5.0, "att": -5.0}, {"ribute": 5.0})
+    assert likeliest_cover(codec, b" getatt", draft, rows) == [codec.id_of(" getattr")]
+    rows = rows_of(codec, {" get": 2.0, " getattr": -5.0}, {"att": 5.0}, {"ribute": 5.0})
+    assert likeliest_cover(codec, b" getatt", draft, rows) == draft
+
+
+def test_nothing_typed_needs_no_cover():
+    codec = FakeCodec()
+    assert likeliest_cover(codec, b"", [], rows_of(codec, {"x": 1.0})) == []
+
+
+@given(typed=TEXTS, longer=st.sets(TEXTS, max_size=8), seed=st.integers(0, 999))
+def test_any_cover_types_exactly_the_typed_bytes_again(typed, longer, seed):
+    codec = FakeCodec(sorted(longer))
+    draft = codec.encode(typed)
+    rows = np.random.default_rng(seed).normal(size=(len(draft) + 1, codec.vocab_size)).astype(np.float32)
+    cover = likeliest_cover(codec, typed.encode(), draft, rows)
+    remaining = typed.encode()
+    for token in cover:
+        assert token in allowed(codec, remaining)
+        remaining = remaining_after(remaining, codec.token_bytes(token))
+    assert not remaining
