@@ -8,6 +8,7 @@ an import of an installed package gives nothing.
 from __future__ import annotations
 
 import posixpath
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from types import MappingProxyType
 
@@ -65,6 +66,9 @@ def _python(imp: Import, path: str, files: RepoFiles) -> Iterator[str]:
         yield from _python_modules("".join(f"{folder}/" for folder in folders), parts, imp.name)
     elif parts:
         for root in files.python_roots(parts[0], path):
+            # `import json` means the standard library, unless a `json` lies where the file itself lies.
+            if parts[0] in sys.stdlib_module_names and not path.startswith(root):
+                continue
             yield from _python_modules(root, parts, imp.name)
 
 

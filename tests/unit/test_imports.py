@@ -137,6 +137,12 @@ def test_the_other_languages(
     assert found[: max(len(expected), 1)] == expected
 
 
+def test_the_standard_library_is_not_sought_in_unrelated_folders() -> None:
+    files = RepoFiles(["tools/json.py", "tools/run.py", "src/a.py"])
+    assert resolve(files, "src/a.py", "python", "json") == ()
+    assert resolve(files, "tools/run.py", "python", "json") == ("tools/json.py",)
+
+
 def test_any_collection_of_paths_will_do() -> None:
     imp = Import("util", "acme", "util", 0)
     found = resolve_import(imp, path="a.py", language="python", files={"acme/util.py", "a.py"})
