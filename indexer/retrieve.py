@@ -38,7 +38,7 @@ from indexer.types import (
 )
 from indexer.window import names_in
 
-RETRIEVER_WEIGHTS: Mapping[Retriever, float] = {"symbol": 1.0, "bm25": 0.3, "vector": 0.3}
+RETRIEVER_WEIGHTS: Mapping[Retriever, float] = {"symbol": 1.0, "bm25": 0.2, "vector": 0.2}
 """A hit of rank r adds weight / (RANK_CONSTANT + r); measured by `bench/retrieval.py`."""
 RANK_CONSTANT = 10.0
 SEARCH_WEIGHTS: Mapping[Retriever, float] = {"symbol": 3.0, "bm25": 1.0, "vector": 1.0}

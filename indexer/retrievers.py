@@ -22,9 +22,9 @@ from indexer.types import Definition, Embedder, RetrievalQuery
 N_PER_RETRIEVER = 40
 """How many definitions one retriever gives at most; fusion sees no more."""
 
-TERM_LINES = (8, 3)
+TERM_LINES = (3, 1)
 """Lines before and after the cursor whose terms BM25 searches for; measured by `bench/retrieval.py`."""
-TEXT_LINES = (12, 4)
+TEXT_LINES = (2, 0)
 """Lines before and after the cursor that are embedded; measured by `bench/embedders.py`."""
 _MAX_WINDOW_CHARACTERS = 4_000
 _N_SHOWN_TERMS = 4

@@ -25,6 +25,10 @@ _MAX_TEXT_CHARACTERS = 6_000
 """Longer texts are cut here: beyond some thousand tokens a mean hardly moves."""
 _BATCH_TEXTS = 256
 _COVARIANCE_ROWS = 16_384
+_LEFT_OUT_COMPONENTS = 8
+"""The first principal components tell a token's frequency and spelling rather than its meaning."""
+_HALF_WEIGHT_RANK = 10_000
+"""The id whose token weighs half of what the rarest do."""
 
 
 class TensorSource(Protocol):
@@ -46,10 +50,11 @@ class BatchEncoder(Protocol):
 def make_token_vectors(weights: TensorSource, n_dimensions: int = 256) -> npt.NDArray[np.int8]:
     """Distil one static vector a token from a decoder's token embeddings.
 
-    The embeddings are centred, projected on their principal components, stripped of nothing else, brought
-    to unit length and weighted by how rare the token is. Byte-level BPE numbers its merges by frequency, so
-    the rank of an id stands in for a corpus (Zipf's law; the weighting follows Arora et al. 2017, "A simple
-    but tough-to-beat baseline for sentence embeddings", and model2vec).
+    The embeddings are centred, projected on their principal components without the first few, brought to unit
+    length and weighted by how rare the token is (Mu and Viswanath 2018, "All-but-the-top"; Arora et al. 2017,
+    "A simple but tough-to-beat baseline for sentence embeddings"). Byte-level BPE numbers its merges by
+    frequency, so by Zipf's law the rank of an id stands in for a count in a corpus. `bench/embedders.py`
+    compares the choices.
 
     Args:
         weights: Gives `embed`, float32 (vocab, hidden).
@@ -63,7 +68,8 @@ def make_token_vectors(weights: TensorSource, n_dimensions: int = 256) -> npt.ND
     mean = embeddings.mean(axis=0, dtype=np.float64).astype(np.float32)
     basis = _principal_components(embeddings, mean, n_dimensions)
     ranks = np.arange(n_tokens, dtype=np.float32)
-    rarity = np.log1p(ranks) / math.log1p(n_tokens)
+    rarity = ranks / (ranks + _HALF_WEIGHT_RANK)
+    rarity /= max(float(rarity[-1]), 1e-12)
     vectors = np.empty((n_tokens, basis.shape[1]), dtype=np.int8)
     # A component of a random unit vector has a deviation of 1/sqrt(d); four of them fit into the int8 range.
     scale = 127.0 * math.sqrt(basis.shape[1]) / 4.0
@@ -79,14 +85,17 @@ def make_token_vectors(weights: TensorSource, n_dimensions: int = 256) -> npt.ND
 def _principal_components(
     embeddings: npt.NDArray[np.float32], mean: npt.NDArray[np.float32], n_dimensions: int
 ) -> npt.NDArray[np.float32]:
-    """Return the leading eigenvectors of the covariance, (hidden, n_dimensions), largest first."""
+    """Return the leading eigenvectors of the covariance but the first, (hidden, n_dimensions)."""
     hidden = embeddings.shape[1]
     covariance = np.zeros((hidden, hidden), dtype=np.float64)
     for start in range(0, embeddings.shape[0], _COVARIANCE_ROWS):
         centred = embeddings[start : start + _COVARIANCE_ROWS] - mean
         covariance += centred.T @ centred
     _, eigenvectors = np.linalg.eigh(covariance)
-    return np.ascontiguousarray(eigenvectors[:, ::-1][:, :n_dimensions], dtype=np.float32)
+    # As many are left out as the table can spare: a narrow one keeps all it has.
+    n_left_out = min(_LEFT_OUT_COMPONENTS, max(0, hidden - n_dimensions))
+    kept = eigenvectors[:, ::-1][:, n_left_out : n_left_out + n_dimensions]
+    return np.ascontiguousarray(kept, dtype=np.float32)
 
 
 class StaticEmbedder:
