@@ -73,7 +73,8 @@ def parses_as_well(language: str | None, before: str, after: str) -> bool:
         return True
     first = _n_common(before, after)
     last = _n_common_at_end(before, after, min(len(before), len(after)) - first)
-    start = before.rfind("\n", 0, max(0, first - _WINDOW_CHARACTERS)) + 1 if first > _WINDOW_CHARACTERS else 0
+    start = before.rfind("\n", 0, max(0, first - _WINDOW_CHARACTERS)) + 1
+    start = max(start, first - 2 * _WINDOW_CHARACTERS)  # a line may be longer than any window
     n_after = min(last, _WINDOW_CHARACTERS)
     cut = before.rfind("\n", len(before) - last, len(before) - last + n_after) if n_after < last else -1
     n_dropped = len(before) - cut if cut >= 0 else last - n_after

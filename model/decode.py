@@ -49,7 +49,8 @@ class Generation:
     """What was generated, and how."""
 
     text: str
-    """Whole characters only; never a control token's name, unless the model spelled it out as text."""
+    """Whole characters only, and of a block that was broken off, whole lines if there is one; never a control
+    token's name, unless the model spelled it out as text."""
     token_ids: tuple[int, ...]
     """Accepted after the prompt: those that typed the healed bytes again come first, and the last ones may
     reach past the end of `text`."""
@@ -144,6 +145,8 @@ class _Run:
             self._prefill()
             self.prefilled = self.clock()
             keep, reason = self._decode()
+            if reason in {"max_tokens", "deadline"} and not self.options.single_line:
+                keep = _whole_lines(self.generated[:keep])
         except Cancelled:
             keep, reason = len(self.generated), "cancelled"
         except _Late:
@@ -293,6 +296,12 @@ class _RowsAhead:
             self._n_tokens += 1
         else:
             self._pending = token
+
+
+def _whole_lines(block: bytes) -> int:
+    """The length of a block without the line that it broke off in, if that is not its only one."""
+    end = block.rfind(b"\n")
+    return end if block[: max(end, 0)].strip() else len(block)
 
 
 def _whole_characters(data: bytes) -> str:

@@ -91,6 +91,8 @@ def test_reading_the_draft_saves_passes(line):
         ("x = 1\r\ny = 2", {}, "1", "line_end"),
         ("x = 1\ny = 2", {"single_line": False}, "1\ny = 2", "control_token"),
         ("x = 123456", {"max_tokens": 3}, "12", "max_tokens"),  # the healed space counts too
+        ("x = 1\nyy = 2", {"max_tokens": 6, "single_line": False}, "1", "max_tokens"),  # whole lines
+        ("x = 1234", {"max_tokens": 3, "single_line": False}, "12", "max_tokens"),
         ("x = " + "ab" * 40, {"max_tokens": 80}, "ab", "repetition"),
         ("x = 1\nb\nb\nb\nc", {"single_line": False}, "1\nb", "repetition"),
         ("x = 1\nend()\nc", {"single_line": False, "suffix": "\n\nend()\n"}, "1", "repeats_suffix"),
