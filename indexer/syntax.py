@@ -84,7 +84,7 @@ def parses_as_well(language: str | None, before: str, after: str) -> bool:
 
 
 def _n_errors(language: str, text: str) -> int:
-    """Error and missing nodes; below an error node nothing is counted again."""
+    """The number of error and missing nodes; subtrees without any are not walked."""
     source = tagged(language, text.encode("utf-8", "replace"))
     n_errors, pending = 0, [parse_tree(language, source).root_node]
     while pending:
