@@ -30,6 +30,10 @@ _N_SPARE = 32
 
 _SERVER_TIMEOUT_S = 10.0
 
+# How many candidates HNSW keeps while it searches. On 8,000 near-duplicates: recall of the nearest ten 0.85
+# with Chroma's 100, 0.93 with 200, for one more millisecond.
+_EF_SEARCH = 200
+
 
 @dataclass(frozen=True, slots=True)
 class ChromaServer:
@@ -186,7 +190,7 @@ class VectorStore:
                 self._name,
                 embedding_function=None,
                 metadata={"embedder": self._embedder},
-                configuration={"hnsw": {"space": "cosine"}},
+                configuration={"hnsw": {"space": "cosine", "ef_search": _EF_SEARCH}},
             )
 
 
