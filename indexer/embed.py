@@ -17,8 +17,12 @@ BATCH_DEFINITIONS = 256
 
 
 def embedding_text(definition: Definition) -> str:
-    """Return what stands for a definition in the vector space."""
-    return f"{definition.path}\n{definition.qualified_name}\n{definition.text}"
+    """Return what stands for a definition in the vector space: its name above all, and how it begins.
+
+    A vector is a mean of tokens, so that a long body would drown the name that a cursor asks for.
+    """
+    name, signature = definition.qualified_name, definition.signature
+    return f"{name} {name}\n{signature}\n{definition.docstring[:200]}\n{definition.text[:400]}"
 
 
 def repair(catalogue: Catalogue, vectors: VectorStore, embedder: Embedder) -> None:
