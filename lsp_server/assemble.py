@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from model.embedding import StaticEmbedder
     from model.session import DecoderSession
     from model.store import InstalledModel, ModelStore
+    from model.types import Quantization
 
 WORKER_COMMAND = (sys.executable, "-P", "-m", "lsp_server", "index-worker")
 """`-P` keeps the working folder off the import path: a workspace's own `model` folder must never run."""
@@ -98,6 +99,33 @@ def make_embedder(folders: Folders, settings: Settings) -> StaticEmbedder | None
         return None
     tokenizer = Tokenizer.from_file(installed.folder / "tokenizer.json", installed.manifest.control)
     return StaticEmbedder.from_folder(installed.folder, tokenizer)
+
+
+def cuda_problem() -> str | None:
+    """Return why nothing can run on CUDA on this machine, with the cure; None if something does."""
+    from model.graph import probe_graph
+    from model.session import cuda_problem as problem_of
+
+    return problem_of(probe_graph())
+
+
+def quantization_here(settings: Settings) -> Quantization | None:
+    """Return how a model is to be imported for the configured provider; None for what suits this processor.
+
+    Raises:
+        ProviderError: The settings ask for CUDA, which cannot be had.
+    """
+    from model.errors import ProviderError
+    from model.quantize import cuda_quantization
+
+    if settings.model.provider == "cpu":
+        return None
+    problem = cuda_problem()
+    if problem is None:
+        return cuda_quantization()
+    if settings.model.provider == "cuda":
+        raise ProviderError(f"the settings ask for CUDA, which cannot be used: {problem}")
+    return None
 
 
 def load_session(installed: InstalledModel, settings: Settings) -> DecoderSession:

@@ -50,7 +50,10 @@ def pull(
     if adapter and no_adapter:
         raise UsageError("--adapter and --no-adapter exclude each other: give one of them")
     folders = Folders.of_user()
+    settings = load_settings(folders.config_file).settings
     choice: AdapterChoice = "none" if no_adapter else adapter or "auto"
+    store = assemble.open_store(folders)
+    hashes_before = {installed.manifest.model_hash for installed in store.list()}
     with PhaseBar() as bar:
 
         def show(progress: Progress) -> None:
@@ -58,13 +61,16 @@ def pull(
             amount = bytes_of(progress.done, progress.total) if in_bytes else ""
             bar.update(progress.phase, progress.done, progress.total, f"{progress.detail} {amount}".strip())
 
-        installed = assemble.open_store(folders).pull(
-            model or _configured(folders),
+        installed = store.pull(
+            model or settings.model.name,
             adapter=choice,
+            quantization=assemble.quantization_here(settings),
             on_progress=show,
             force=force,
             keep_weights=keep_weights,
         )
+    if installed.manifest.model_hash not in hashes_before:
+        assemble.stop_worker(folders)  # it holds the embedder of the model before, or none
     Console().print(_summary(installed), highlight=False, markup=False, soft_wrap=True)
 
 

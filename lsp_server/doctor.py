@@ -57,19 +57,20 @@ def check_packages() -> Iterator[Finding]:
             yield Finding(name, "error", "not installed", "pip install --force-reinstall crosslight")
 
 
-def check_wheels(cuda_works: bool) -> Finding:
+def check_wheels() -> Finding:
     """Say whether the two builds of onnxruntime overwrote each other.
 
     Both write one folder, and the one installed last wins without a word.
     """
     if not _installed("onnxruntime-gpu"):
         return Finding("onnxruntime build", "ok", "CPU")
-    if cuda_works:
+    problem = assemble.cuda_problem()
+    if problem is None:
         return Finding("onnxruntime build", "ok", "CUDA")
     return Finding(
         "onnxruntime build",
         "warning",
-        "onnxruntime-gpu is installed, but not in use: the CPU wheel lies over it, or no GPU is here",
+        f"onnxruntime-gpu is installed, but not in use: {problem}",
         "pip install --force-reinstall --no-deps onnxruntime-gpu",
     )
 
@@ -103,16 +104,15 @@ def check_folder(subject: str, folder: Path) -> Finding:
 
 def examine(folders: Folders, settings: LoadedSettings) -> list[Finding]:
     """Run every check; loading the model takes a second or two."""
-    model, provider = check_model(folders, settings.settings)
     return [
         check_python(),
         *check_packages(),
         check_processor(),
-        check_wheels(cuda_works=provider == "cuda"),
+        check_wheels(),
         *check_settings(settings, folders),
         check_folder("models folder", folders.models),
         check_folder("index folder", folders.index),
-        *model,
+        *check_model(folders, settings.settings),
         check_index(folders),
     ]
 
@@ -129,29 +129,27 @@ def check_processor() -> Finding:
     )
 
 
-def check_model(folders: Folders, settings: Settings) -> tuple[list[Finding], str | None]:
-    """Verify the configured model and load it; return the findings and the provider really in use."""
+def check_model(folders: Folders, settings: Settings) -> list[Finding]:
+    """Verify the configured model, load it, and say on what it really runs."""
     name = settings.model.name
     store = assemble.open_store(folders)
     try:
         store.verify(name)
         installed = store.find(name)
-    except NotInstalledError as error:
-        return [
-            Finding("model", "error", f"{name} is not installed", str(error).rpartition("run ")[2].strip("`"))
-        ], None
+        found = Finding("model", "ok", f"{name}, every file verified, {human_bytes(installed.size_bytes)}")
+    except NotInstalledError:
+        return [Finding("model", "error", f"{name} is not installed", f"crosslight model pull {name}")]
     except ModelError as error:
-        return [Finding("model", "error", str(error), f"crosslight model pull {name} --force")], None
-    found = [Finding("model", "ok", f"{name}, every file verified, {human_bytes(installed.size_bytes)}")]
+        return [Finding("model", "error", str(error), f"crosslight model pull {name} --force")]
     try:
         session = assemble.load_session(installed, settings)
     except ModelError as error:
-        return [*found, Finding("provider", "error", str(error))], None
-    if session.fallback_reason and settings.model.provider != "cpu":
-        found.append(Finding("provider", "ok", f"{session.provider}: {session.fallback_reason}"))
-    else:
-        found.append(Finding("provider", "ok", session.provider))
-    return found, session.provider
+        return [found, Finding("provider", "error", str(error))]
+    fell_back = session.fallback_reason if _installed("onnxruntime-gpu") else None
+    return [
+        found,
+        Finding("provider", "ok", f"{session.provider}: {fell_back}" if fell_back else session.provider),
+    ]
 
 
 def check_index(folders: Folders) -> Finding:

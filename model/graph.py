@@ -186,6 +186,19 @@ class _Decoder:
         return np.concatenate([self._weights.tensor(name) for name in names])
 
 
+def probe_graph() -> bytes:
+    """Return a serialized model of one node, to learn whether a provider works at all."""
+    shape = [1]
+    node = helper.make_node("Add", ["x", "x"], ["y"])
+    graph = helper.make_graph(
+        [node], "probe", [_value_info("x", np.float32, shape)], [_value_info("y", np.float32, shape)]
+    )
+    serialized: bytes = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10
+    ).SerializeToString()
+    return serialized
+
+
 def cache_names(config: DecoderConfig) -> list[str]:
     """Return `{layer}.key` and `{layer}.value` of every layer, in the order of inputs and outputs."""
     return [f"{layer}.{part}" for layer in range(config.n_layers) for part in ("key", "value")]

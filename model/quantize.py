@@ -41,6 +41,11 @@ def default_quantization(*, processor_saturates: bool) -> Quantization:
     return Quantization(scheme="w8a8", weight_bits=7 if processor_saturates else 8, rotated=True)
 
 
+def cuda_quantization() -> Quantization:
+    """Return how a model is stored for CUDA: 4-bit blocks, whose 16-bit activations need no rotation."""
+    return Quantization(scheme="w4a16", weight_bits=4, rotated=False)
+
+
 def quantize_rows(weight: Float32, bits: int) -> tuple[npt.NDArray[np.int8], Float32]:
     """Round a matrix to symmetric integers with one scale an output channel.
 

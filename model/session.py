@@ -9,19 +9,33 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from model.errors import Cancelled, DamagedModelError, ProviderError
 from model.processor import n_usable_cores, u8s8_saturates
 from model.types import DecoderConfig, Provider, Quantization
 
-__all__ = ["DecoderSession", "GraphSession", "Interrupt", "KeyValueCache", "load_decoder", "load_graph"]
+# Its import begins to gather usage data, in a database under the user's cache, to be sent to its makers, and
+# `disable_telemetry_events()` comes too late to prevent that. Nothing leaves the machine.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import onnxruntime
+
+__all__ = [
+    "DecoderSession",
+    "GraphSession",
+    "Interrupt",
+    "KeyValueCache",
+    "cuda_problem",
+    "load_decoder",
+    "load_graph",
+]
 
 _GRAPH_FILE: Final = "decoder.onnx"
 _CUDA: Final = "CUDAExecutionProvider"
@@ -41,10 +55,7 @@ _CURE_BUILT_WITHOUT: Final = (
     "the installed onnxruntime is built without it; install the one with CUDA by `make gpu`, or by "
     "`pip install --force-reinstall --no-deps onnxruntime-gpu` after everything else"
 )
-_CURE_OTHER_SCHEME: Final = (
-    "the model was imported for the CPU; import it for CUDA by "
-    "`crosslight model pull --quantization w4a16 --force`"
-)
+_CURE_OTHER_SCHEME: Final = "the model was imported for the CPU; `crosslight model pull` imports it for CUDA"
 
 
 class Interrupt:
@@ -277,6 +288,20 @@ def _open(
         ) from error
 
 
+def cuda_problem(probe: bytes) -> str | None:
+    """Return why nothing can run on CUDA here, with the cure; None if a session really comes up there.
+
+    Args:
+        probe: A small graph (`graph.probe_graph`), as a serialized model.
+    """
+    if _CUDA not in onnxruntime.get_available_providers():
+        return _CURE_BUILT_WITHOUT
+    printed = _load_cuda_libraries()
+    providers = [_CUDA, _CPU]
+    session = onnxruntime.InferenceSession(probe, _session_options(1), providers=providers, enable_fallback=0)
+    return None if _CUDA in session.get_providers() else _no_cuda(printed)
+
+
 def _open_on_cuda(
     path: Path, options: onnxruntime.SessionOptions, quantization: Quantization
 ) -> tuple[onnxruntime.InferenceSession | None, str]:
@@ -289,11 +314,19 @@ def _open_on_cuda(
         return None, _CURE_BUILT_WITHOUT
     if quantization.scheme != "w4a16":
         return None, _CURE_OTHER_SCHEME
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):  # what it cannot load it prints
-        onnxruntime.preload_dlls()
+    printed = _load_cuda_libraries()
     session = _open(path, options, [_CUDA, _CPU])
-    if _CUDA in session.get_providers():
-        return session, ""
-    detail = " ".join(printed.getvalue().split()) or "no usable GPU, driver or CUDA library was found"
-    return None, f"{detail}; `make gpu` installs the libraries, the driver is the system's"
+    return (session, "") if _CUDA in session.get_providers() else (None, _no_cuda(printed))
+
+
+def _load_cuda_libraries() -> str:
+    """Load what the installed wheels bring, and return what onnxruntime printed about what it could not."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        onnxruntime.preload_dlls()
+    return " ".join(printed.getvalue().split())
+
+
+def _no_cuda(printed: str) -> str:
+    detail = printed or "no usable GPU, driver or CUDA library was found"
+    return f"{detail}; `make gpu` installs the libraries, the driver is the system's"

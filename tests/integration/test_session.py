@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 from tiny_decoder import FP32, W4A16, W7A8, W8A8, build, load, load_golden
 
 from model import session as session_module
 from model.errors import DamagedModelError, ProviderError
-from model.session import load_decoder, load_graph
+from model.graph import probe_graph
+from model.session import cuda_problem, load_decoder, load_graph
 from model.state import DecodeState
 
 
@@ -113,3 +115,20 @@ def test_other_graphs_run_from_arrays_to_arrays(tmp_path: Path):
 def test_a_graph_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(DamagedModelError, match="missing"):
         load_graph(tmp_path / "nothing.onnx")
+
+
+def test_a_wheel_without_cuda_is_told_with_its_cure():
+    assert "make gpu" in cuda_problem(probe_graph())
+
+
+def test_a_probe_that_comes_up_elsewhere_means_no_cuda(monkeypatch):
+    class CpuSession(onnxruntime.InferenceSession):
+        def __init__(self, model, options, providers, enable_fallback):
+            assert providers[0] == "CUDAExecutionProvider"
+            super().__init__(model, options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(
+        session_module.onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"]
+    )
+    monkeypatch.setattr(session_module.onnxruntime, "InferenceSession", CpuSession)
+    assert "no usable GPU" in cuda_problem(probe_graph())
