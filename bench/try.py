@@ -16,6 +16,7 @@ import statistics
 import sys
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -55,7 +56,8 @@ def main() -> None:
         completer = Completer(assemble.start_model(folders, settings), settings)
         scores, exact, times_ms = [], 0, []
         for case in draw_cases(root, arguments.n, arguments.seed):
-            trace = completer.complete(make_request(case.document, root, client, multi_line=False))
+            request = make_request(case.document, root, partial(client.retrieve, root), multi_line=False)
+            trace = completer.complete(request)
             written, target = trace.text.strip(), case.target.strip()
             scores.append(SequenceMatcher(None, written, target, autojunk=False).ratio())
             exact += written == target

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -26,6 +28,10 @@ from lsp_server.errors import UsageError
 from lsp_server.paths import Folders
 from lsp_server.render import print_completion, print_definitions, print_findings, print_json, print_summary
 from model.errors import ModelError
+
+if TYPE_CHECKING:
+    from indexer.types import RetrievalQuery, RetrievalResult
+    from lsp_server.completer import Retrieve
 
 
 class _Interrupted(Exception):  # noqa: N818 - a way to stop, not an error
@@ -105,22 +111,41 @@ def complete(
 
     folders, settings = _environment()
     document = open_document(Cursor.parse(cursor))
+    if root is not None and not root.is_dir():
+        raise UsageError(f"--root {root} is not a folder")
     repository = root or find_root(document.file)
-    client = None if no_retrieval or repository is None else assemble.connect_index(folders)
-    try:
-        if client is not None and repository is not None and not client.status(repository).exists:
-            index_with_bar(client, repository, force=False)
-        request = make_request(document, repository, client, multi_line=multi_line)
+    with ExitStack() as stack:
+        retrieve = None
+        if repository is not None and not no_retrieval:
+            retrieve = _open_retrieval(stack, folders, repository)
+        request = make_request(document, repository, retrieve, multi_line=multi_line)
         trace = Completer(assemble.start_model(folders, settings), settings).complete(request)
-    finally:
-        if client is not None:
-            client.close()
     if as_json:
         print(trace.to_json())
         return
     print_completion(Console(), document, trace)
     if repository is None and not no_retrieval:
         complain(f"no repository above {document.file}: completed from the file alone; name one with --root")
+
+
+def _open_retrieval(stack: ExitStack, folders: Folders, repository: Path) -> Retrieve:
+    """Return what asks the repository's index, which is made if there is none.
+
+    An index that cannot be had costs the retrieval, not the completion: the question then answers with the
+    reason.
+    """
+    try:
+        client = stack.enter_context(assemble.connect_index(folders))
+        if not client.status(repository).exists:
+            index_with_bar(client, repository, force=False)
+    except IndexerError as error:
+        reason = error
+
+        def refuse(_: RetrievalQuery) -> RetrievalResult:
+            raise reason
+
+        return refuse
+    return partial(client.retrieve, repository.absolute())
 
 
 @app.command()

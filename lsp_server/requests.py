@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from pathlib import Path
 
-from indexer.client import IndexClient
 from indexer.languages import language_of
-from lsp_server.completer import CompletionRequest
+from lsp_server.completer import CompletionRequest, Retrieve
 from lsp_server.document import Document
 
 
 def make_request(
-    document: Document, repository: Path | None, client: IndexClient | None, *, multi_line: bool | None
+    document: Document, repository: Path | None, retrieve: Retrieve | None, *, multi_line: bool | None
 ) -> CompletionRequest:
     """Return the request for a document's cursor.
 
     Args:
         document: The file, split at the cursor.
         repository: Its root; None for a file outside of any.
-        client: Asks the repository's index; None completes from the file alone.
+        retrieve: Asks the repository's index; None completes from the file alone.
         multi_line: None lets the syntax decide.
     """
     file = Path(os.path.abspath(document.file))  # noqa: PTH100 - resolve() would leave the tree by symlinks
@@ -35,5 +33,5 @@ def make_request(
         prefix=document.prefix,
         suffix=document.suffix,
         multi_line=multi_line,
-        retrieve=partial(client.retrieve, root) if client and repository else None,
+        retrieve=retrieve,
     )
