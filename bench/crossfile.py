@@ -9,6 +9,7 @@ name is defined.
 from __future__ import annotations
 
 import ast
+import importlib
 import io
 import json
 import keyword
@@ -20,13 +21,14 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 Split = Literal["development", "held-out"]
 Stratum = Literal["line", "inside", "typing", "call"]
-"""Where the cursor stands: at a line's first character, between two tokens of it, after the first one to three
-characters of a name from another file, or just after `name(` or `name.` of one (whose definition then counts as
-needed too)."""
+"""Where the cursor stands: at a line's first character, between two tokens of it, after the first one to
+three characters of a name from another file, or just after `name(` or `name.` of one (whose definition then
+counts as needed too)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ _JEDI = ("jedi==0.20.1", "parso==0.8.7")
 _FORMAT = 4
 _CASES_PER_PACKAGE = 160
 _CASES_PER_FILE = 4
+_TRIES_PER_FILE = 25
+"""A file of little cross-file use would cost minutes otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,47 +123,59 @@ def _pip(*arguments: object) -> None:
     subprocess.run(command, check=True)
 
 
-def _jedi(cache: Path) -> Any:
+def _jedi(cache: Path) -> ModuleType:
     """Import jedi from the cache: it is a judge, not a dependency."""
     tools = cache / "tools" / "-".join(_JEDI)
     if not tools.exists():
         _pip("install", "--no-deps", "--target", tools, *_JEDI)
     sys.path.insert(0, str(tools))
-    import jedi  # noqa: PLC0415
-
-    return jedi
+    return importlib.import_module("jedi")
 
 
-def _make(package: Package, root: Path, jedi: Any, rng: random.Random) -> list[Case]:
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file under analysis."""
+
+    package: str
+    root: Path
+    path: Path
+    script: Any
+    """jedi's view of it."""
+    lines: Sequence[str]
+    tree: ast.Module
+
+
+def _make(package: Package, root: Path, jedi: ModuleType, rng: random.Random) -> list[Case]:
     project = jedi.Project(root, sys_path=[], load_unsafe_extensions=False)
     paths = sorted(path for path in root.rglob("*.py") if "test" not in path.relative_to(root).as_posix())
     rng.shuffle(paths)
-    per_round: list[Iterator[Case]] = [_of_file(package, root, path, jedi, project, rng) for path in paths]
+    files = (_open(package.name, root, path, jedi, project) for path in paths)
+    per_file = [_of_file(file, rng) for file in files if file is not None]
     made: list[Case] = []
     for _ in range(_CASES_PER_FILE):  # one of each file, then a second one: many files rather than few
-        for iterator in per_round:
+        for iterator in per_file:
             if len(made) < _CASES_PER_PACKAGE and (case := next(iterator, None)) is not None:
                 made.append(case)
     return made
 
 
-def _of_file(
-    package: Package, root: Path, path: Path, jedi: Any, project: Any, rng: random.Random
-) -> Iterator[Case]:
+def _open(package: str, root: Path, path: Path, jedi: ModuleType, project: object) -> _File | None:
     source = path.read_text("utf-8", errors="replace")
     try:
-        candidates = sorted(_body_lines(ast.parse(source)))
+        tree = ast.parse(source)
     except SyntaxError:
-        return
-    lines = source.splitlines(keepends=True)
-    if len("".join(lines)) != len(source) or "\f" in source:
-        return
+        return None
+    if "\f" in source:  # ends a line for `splitlines`, not for jedi
+        return None
     script = jedi.Script(source, path=path, project=project)
+    return _File(package, root, path, script, source.splitlines(keepends=True), tree)
+
+
+def _of_file(file: _File, rng: random.Random) -> Iterator[Case]:
+    candidates = sorted(_body_lines(file.tree))
     rng.shuffle(candidates)
-    for tried, line in enumerate(candidates):
-        if tried >= 25:  # a file of little cross-file use would cost minutes
-            return
-        case = _of_line(package, root, path, lines, line, script, rng)
+    for line in candidates[:_TRIES_PER_FILE]:
+        case = _of_line(file, line, rng)
         if case is not None:
             yield case
 
@@ -172,22 +188,20 @@ def _body_lines(tree: ast.AST) -> set[int]:
             continue
         for node in ast.walk(function):
             is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-            if isinstance(node, ast.stmt) and node is not function and not is_text:
-                if not isinstance(node, ast.Import | ast.ImportFrom):
-                    lines.add(node.lineno - 1)
+            is_import = isinstance(node, ast.Import | ast.ImportFrom)
+            if isinstance(node, ast.stmt) and node is not function and not is_text and not is_import:
+                lines.add(node.lineno - 1)
     return lines
 
 
-def _of_line(
-    package: Package, root: Path, path: Path, lines: Sequence[str], line: int, script: Any, rng: random.Random
-) -> Case | None:
-    text = lines[line].rstrip("\r\n")
+def _of_line(file: _File, line: int, rng: random.Random) -> Case | None:
+    text = file.lines[line].rstrip("\r\n")
     indent = len(text) - len(text.lstrip())
     tokens = _tokens(text)
     found = {
         start: needed
         for start, _, name in tokens
-        if name.isidentifier() and len(name) > 1 and (needed := _goto(script, root, path, line, start, name))
+        if name.isidentifier() and len(name) > 1 and (needed := _goto(file, line, start, name))
     }
     if not found:
         return None
@@ -206,12 +220,12 @@ def _of_line(
     if not needed or len(target.strip()) < 2:
         return None
     return Case(
-        package=package.name,
-        path=path.relative_to(root).as_posix(),
+        package=file.package,
+        path=file.path.relative_to(file.root).as_posix(),
         line=line,
         stratum=stratum,
-        prefix="".join(lines[:line]) + text[:column],
-        suffix="\n" + "".join(lines[line + 1 :]),
+        prefix="".join(file.lines[:line]) + text[:column],
+        suffix="\n" + "".join(file.lines[line + 1 :]),
         target=target,
         needed=tuple(dict.fromkeys(needed)),
     )
@@ -234,17 +248,17 @@ def _tokens(text: str) -> list[tuple[int, int, str]]:
     return tokens
 
 
-def _goto(script: Any, root: Path, path: Path, line: int, column: int, name: str) -> Needed | None:
+def _goto(file: _File, line: int, column: int, name: str) -> Needed | None:
     """Return where `name` is defined, if that is a function, class, method or field of another file."""
     try:
-        found = script.goto(line + 1, column, follow_imports=True)
+        found = file.script.goto(line + 1, column, follow_imports=True)
     except Exception:  # noqa: BLE001 - the analyser may stumble over anything; the name is then unknown
         return None
     for definition in found:
         where = definition.module_path
         if where is None or definition.type not in {"function", "class", "statement", "property"}:
             continue
-        if where == path or not where.is_relative_to(root) or definition.name != name:
+        if where == file.path or not where.is_relative_to(file.root) or definition.name != name:
             continue
-        return Needed(where.relative_to(root).as_posix(), name, definition.line - 1)
+        return Needed(where.relative_to(file.root).as_posix(), name, definition.line - 1)
     return None

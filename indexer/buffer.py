@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from indexer.imports import resolve_import
+from indexer.imports import RepoFiles, resolve_import
 from indexer.languages import language_of
 from indexer.parse import parse_file
 from indexer.resolve import DefinitionSource
@@ -47,12 +47,12 @@ def imports_of_buffer(
     present: list[tuple[Import, tuple[str, ...]]] = []
     statements = import_statements(prefix)
     typed = parse_file(path, statements.encode("utf-8", "replace")).imports if statements else ()
-    files: Mapping[str, object] | None = None
+    files: RepoFiles | None = None
     for imp in typed:
         found = targets.get((imp.module, imp.name))
         if found is None:
-            files = source.files() if files is None else files
-            found = resolve_import(imp, path=path, language=language.name, files=files.keys())
+            files = RepoFiles(source.files()) if files is None else files
+            found = resolve_import(imp, path=path, language=language.name, files=files)
         present.append((imp, found))
     known = {imp.local_name for imp in typed}
     present += [row for row in saved if row[0].local_name not in known and n_uses.get(row[0].local_name)]

@@ -164,8 +164,7 @@ class _Gathering:
             if member := self._inference.member(cls, mention.name):
                 yield member, {"by_type": 1.0}
                 return
-        receiver = mention.receiver[0] if len(mention.receiver) == 1 else ""
-        for found in self._resolver.resolve(mention.name, self._path, receiver):
+        for found in self._resolver.resolve(mention.name, self._path, ".".join(mention.receiver)):
             yield found.definition, _how(found)
 
     def _owners(self, receiver: Chain) -> Sequence[Definition]:
@@ -204,12 +203,10 @@ class _Gathering:
                 signs = {f"{role}_member": nearness, "crowd": -math.log1p(len(members))}
                 for member in members:
                     self._add(member, f"member of {owner.name}, the type of {name}", **signs)
-        if len(chain) == 1:
-            sign = "scope_module" if role == "scope" else f"{role}_member"
-            members = self._resolver.module_members(name, self._path)[:_MAX_MEMBERS]
-            signs = {sign: nearness, "crowd": -math.log1p(len(members))}
-            for member in members:
-                self._add(member, f"in module {name}", **signs)
+        members = self._resolver.module_members(name, self._path)[:_MAX_MEMBERS]
+        signs = {"scope_module" if role == "scope" else f"{role}_member": nearness}
+        for member in members:
+            self._add(member, f"in module {name}", crowd=-math.log1p(len(members)), **signs)
 
     def add_bases(self) -> None:
         """Add the bases of the class around the cursor, and their members."""
