@@ -15,7 +15,9 @@ _MAX_HEADER_CHARACTERS = 3_000
 _MAX_CALL_CHARACTERS = 2_000
 
 _CLASS = re.compile(r"\b(?:class|interface|struct|impl|trait|object)[ \t]+([^\W\d]\w*)([^\n{]*)")
-_FUNCTION = re.compile(r"\b(?:def|func|function|fn|fun)\b[^(]*?([^\W\d]\w*)?[ \t]*(?:[<\[][^(]*)?\(")
+_FUNCTION = re.compile(
+    r"\b(?:def|func|function|fn|fun)\b(?:[ \t]*\([^()]*\))?[^(]*?([^\W\d]\w*)?[ \t]*(?:[<\[][^(]*)?\("
+)
 _METHOD = re.compile(r"([^\W\d]\w*)[ \t]*\(")
 """The header of a function in a language without a word for it, on a line that opens a block."""
 _STRING = re.compile(r"""("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')""")
