@@ -114,12 +114,12 @@ def complete(
     if root is not None and not root.is_dir():
         raise UsageError(f"--root {root} is not a folder")
     repository = root or find_root(document.file)
+    completer = Completer(assemble.start_model(folders, settings), settings)  # before an index takes its time
     with ExitStack() as stack:
         retrieve = None
         if repository is not None and not no_retrieval:
             retrieve = _open_retrieval(stack, folders, repository)
-        request = make_request(document, repository, retrieve, multi_line=multi_line)
-        trace = Completer(assemble.start_model(folders, settings), settings).complete(request)
+        trace = completer.complete(make_request(document, repository, retrieve, multi_line=multi_line))
     if as_json:
         print(trace.to_json())
         return

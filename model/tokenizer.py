@@ -59,7 +59,7 @@ class Tokenizer:
             return cls(engine, control, TokenTable.load(path.with_name(TABLE_FILE)))
         except Exception as error:  # the engine raises bare `Exception` for whatever went wrong
             raise DamagedModelError(
-                f"{path} cannot be read as a tokenizer ({error}); pull the model again"
+                f"{path} cannot be read as a tokenizer ({error}): run `crosslight model pull --force`"
             ) from error
 
     @classmethod
