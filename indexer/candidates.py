@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from indexer.declarations import Chain
-from indexer.infer import Inference
+from indexer.infer import Inference, namesake
 from indexer.resolve import TYPE_KINDS, DefinitionSource, Resolved, Resolver
 from indexer.symbols import Mention, Surroundings
 from indexer.terms import split_identifiers
@@ -109,12 +109,14 @@ def find_candidates(
     begun = source.names_starting(around.partial, _N_BEGUN_NAMES) if len(around.partial) > 1 else []
     mentions = around.mentions[:_MAX_MENTIONS]
     imported = list(resolver.own_imports)[:_MAX_IMPORTS]
-    resolver.prefetch([mention.name for mention in mentions] + imported + begun + list(around.bases))
+    values = _values(around, resolver.own_modules())
+    namesakes = [namesake(chain) for chain, _ in values]
+    resolver.prefetch([*(mention.name for mention in mentions), *imported, *begun, *around.bases, *namesakes])
     gathering = _Gathering(around, path, resolver)
     gathering.add_mentions(mentions)
     gathering.add_imports(imported)
     gathering.add_receiver()
-    gathering.add_values(_values(around, resolver.own_modules()))
+    gathering.add_values(values)
     gathering.add_bases()
     gathering.add_begun(begun)
     gathering.add_hops()

@@ -35,6 +35,17 @@ _AT_END = re.compile(rf"((?:{_WORD}(?:\(\)|\[\])*\s*{_DOT}\s*)*)({_WORD})?$")
 _AT_START = re.compile(rf"\s*(?:await\s+|new\s+|&|\*|\(\s*)*({_VALUE})([({{\[])?")
 _PART = re.compile(rf"{_WORD}(?:\(\)|\[\])*")
 
+_MARK = "\x04"
+"""Stands for the name that is asked about."""
+_ANNOTATED = re.compile(rf"{_MARK}\s*\??:(?![=:])\s*([^=;{{]+)")
+_ISINSTANCE = re.compile(rf"\bisinstance\(\s*{_MARK}\s*,\s*([^)]+)")
+_TYPE_FIRST = re.compile(rf"\b([A-Z]\w*)(?:<[^<>]*>)?(?:[&*\s]|\[\])+{_MARK}\s*[=;,)]")
+_ASSIGNED = re.compile(rf"{_MARK}\s*(?::[^=]*)?:?=(?!=)(.*)")
+_LOOPED = re.compile(rf"\bfor\b[^=]*?{_MARK}.*?\b(?:in|of|range)\b(.*)")
+_BOUND = re.compile(rf"({_VALUE})\s+as\s+{_MARK}")
+_RETURNS = re.compile(r"(?:->|\)\s*:)\s*([^\n{]+)")
+_FUNCTION_WORDS = ("def", "function", "func", "fn", "fun")
+
 
 @dataclass(frozen=True, slots=True)
 class Declared:
@@ -67,44 +78,67 @@ def declared(name: str, text: str) -> Declared:
         name: An identifier, or a chain such as `self.client`.
         text: Code; for a name in scope, the text before the cursor, for a field, the class's skeleton.
     """
-    escaped = re.escape(name)
-    name_pattern = re.compile(rf"(?<![\w.]){escaped}(?!\w)")
-    lines = [line for line in text.split("\n") if name in line and len(line) <= MAX_LINE_CHARACTERS]
-    found = [line for line in lines if name_pattern.search(line)][-_MAX_LINES:]
     types: list[str] = []
     values: list[Chain] = []
-    for line in reversed(found):
-        types += _types(escaped, line)
-        values += _values(escaped, line)
+    for line in _lines_with(name, text):
+        types += _types(line)
+        values += _values(_collapsed(line))
     return Declared(tuple(dict.fromkeys(types)), tuple(dict.fromkeys(values)))
+
+
+def _lines_with(name: str, text: str) -> Iterator[str]:
+    """Yield the last lines that hold a name, the last one first, with a mark in the name's place.
+
+    Patterns that look for the mark are compiled once; patterns with the name in them would cost a compilation
+    for each name, which is most of the time of a retrieval.
+    """
+    end = len(text)
+    for _ in range(_MAX_LINES if name else 0):
+        at = text.rfind(name, 0, end)
+        if at < 0:
+            return
+        start, stop = text.rfind("\n", 0, at) + 1, text.find("\n", at)
+        line = text[start : stop if stop >= 0 else len(text)]
+        if len(line) <= MAX_LINE_CHARACTERS and _MARK in (marked := _marked(name, line)):
+            yield marked
+        end = max(0, start - 1)
+        if start == 0:
+            return
+
+
+def _marked(name: str, line: str) -> str:
+    """Return a line with a mark for each use of `name` that is neither a part of a name nor after a dot."""
+    pieces = line.split(name)
+    marked = pieces[0]
+    for piece in pieces[1:]:
+        before, after = marked[-1:], piece[:1]
+        is_part = before in {".", "_", _MARK} or before.isalnum() or after == "_" or after.isalnum()
+        marked += (name if is_part else _MARK) + piece
+    return marked
 
 
 def returned(name: str, text: str) -> tuple[str, ...]:
     """Return the names in the return type of a function that `text` defines."""
-    at = re.search(rf"\b(?:def|func|function|fn|fun)\s+{re.escape(name)}\b", text)
-    if at is None:
-        return ()
-    header = "\n".join(
-        text[at.start() : at.start() + 3_000].split("\n", _MAX_HEADER_LINES)[:_MAX_HEADER_LINES]
-    )
-    return return_type(_collapsed(header).split("\n")[0])
+    for word in _FUNCTION_WORDS:
+        at = text.rfind(f"{word} {name}(")
+        if at >= 0:
+            header = "\n".join(text[at : at + 3_000].split("\n", _MAX_HEADER_LINES)[:_MAX_HEADER_LINES])
+            return return_type(_collapsed(header).split("\n")[0])
+    return ()
 
 
 def return_type(signature: str) -> tuple[str, ...]:
     """Return the names in the return type of a header: after `->`, or after `):`."""
-    match = re.search(r"(?:->|\)\s*:)\s*([^\n{]+)", signature)
+    match = _RETURNS.search(signature)
     return names_in(match[1]) if match else ()
 
 
-def _types(escaped: str, line: str) -> Iterator[str]:
-    patterns = (
-        rf"(?<![\w.]){escaped}\s*\??:(?![=:])\s*([^=;{{]+)",
-        rf"\bisinstance\(\s*{escaped}\s*,\s*([^)]+)",
-        rf"\b([A-Z]\w*)(?:<[^<>]*>)?(?:[&*\s]|\[\])+{escaped}\s*[=;,)]",
-    )
-    for pattern in patterns:
-        for match in re.finditer(pattern, line):
-            yield from names_in(_first_type(match[1]) if pattern is patterns[0] else match[1])
+def _types(line: str) -> Iterator[str]:
+    for match in _ANNOTATED.finditer(line):
+        yield from names_in(_first_type(match[1]))
+    for pattern in (_ISINSTANCE, _TYPE_FIRST):
+        for match in pattern.finditer(line):
+            yield from names_in(match[1])
 
 
 def _first_type(annotation: str) -> str:
@@ -117,13 +151,12 @@ def _first_type(annotation: str) -> str:
     return annotation
 
 
-def _values(escaped: str, line: str) -> Iterator[Chain]:
-    line = _collapsed(line)
-    if match := re.search(rf"(?<![\w.]){escaped}\s*(?::[^=]*)?:?=(?!=)(.*)", line):
+def _values(line: str) -> Iterator[Chain]:
+    if match := _ASSIGNED.search(line):
         yield from _chain_at_start(match[1])
-    if match := re.search(rf"\bfor\b[^=]*?(?<![\w.]){escaped}\b.*?\b(?:in|of|range)\b(.*)", line):
+    if match := _LOOPED.search(line):
         yield from _chain_at_start(match[1], "[]")
-    if match := re.search(rf"({_VALUE})\s+as\s+{escaped}\b", line):
+    if match := _BOUND.search(line):
         yield tuple(_PART.findall(match[1]))[:_MAX_CHAIN]
 
 

@@ -44,7 +44,7 @@ class Inference:
         """Return the classes that a value may be of, likeliest first; none for `self`."""
         if chain not in self._known:
             self._known[chain] = ()  # a value that is declared by way of itself ends here
-            self._known[chain] = self._infer(chain, _MAX_STEPS) or self._namesake(chain)
+            self._known[chain] = self._infer(chain, _MAX_STEPS) or self._namesakes(chain)
         return self._known[chain]
 
     def owners(self, cls: Definition) -> list[Definition]:
@@ -86,11 +86,9 @@ class Inference:
                 return found
         return _unique(cls for owner in owners[:2] for cls in self._of_field(owner, name))
 
-    def _namesake(self, chain: Chain) -> tuple[Definition, ...]:
-        """Return the class that a value is named after: `self._run_state` after `RunState`."""
-        words = chain[-1].strip("_").rstrip("()[]").split("_") if chain and chain[-1] not in _OWN else []
-        name = "".join(word[:1].upper() + word[1:] for word in words)
-        return _unique(self._resolver.classes(name, self._path)) if len(name) > 2 else ()
+    def _namesakes(self, chain: Chain) -> tuple[Definition, ...]:
+        name = namesake(chain)
+        return _unique(self._resolver.classes(name, self._path)) if name else ()
 
     def _of_name(self, name: str, called: bool, steps: int) -> tuple[Definition, ...]:
         """Return the classes of a bare name, or of what calling it gives."""
@@ -141,6 +139,15 @@ class Inference:
             else:
                 found += self._of_types(return_type(definition.signature), definition.path)
         return _unique(found)
+
+
+def namesake(chain: Chain) -> str:
+    """Return the name of the class that a value would be named after: `RunState` for `self._run_state`."""
+    if not chain or chain[-1] in _OWN:
+        return ""
+    words = chain[-1].rstrip("()[]").strip("_").split("_")
+    name = "".join(word[:1].upper() + word[1:] for word in words)
+    return name if len(name) > 2 else ""
 
 
 def _unique(classes: Iterable[Definition]) -> tuple[Definition, ...]:
