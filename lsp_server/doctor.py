@@ -87,6 +87,10 @@ def check_settings(loaded: LoadedSettings, folders: Folders) -> Iterator[Finding
 def check_folder(subject: str, folder: Path) -> Finding:
     """Say whether a folder can be written, and how much room is left there."""
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not existing.is_dir():
+        return Finding(
+            subject, "error", f"{existing} is a file where a folder is needed", f"remove {existing}"
+        )
     if not os.access(existing, os.W_OK):
         return Finding(
             subject, "error", f"{folder} cannot be written", f"make {existing} yours: chown or chmod it"
