@@ -20,7 +20,7 @@ __all__ = ["Finished", "SuppressionReason", "finish", "split_closers"]
 SuppressionReason = Literal[
     "empty",  # the model had nothing to say
     "control_text",  # it spelled out a control token
-    "damaged_text",  # characters that no source has: NUL, U+FFFD
+    "damaged_text",  # characters that no source has: NUL, U+FFFD, lone surrogates
     "prose",  # it talked about the code instead
     "repeats_rest_of_line",  # it wrote what follows the cursor on its line
     "repeats_next_line",  # it wrote the line after the cursor's
@@ -29,11 +29,13 @@ SuppressionReason = Literal[
 
 _WINDOW_CHARACTERS = 6000
 """How much of the file on either side of the cursor is read for brackets and for the style."""
+_MOST_REPLACED = 16
+"""Editors insert a few closers; each one more that might be replaced costs a scan of the window."""
 _CLOSERS_LINE = re.compile(r"[)\]}\"'`:;, \t]*")
 _CONTROL_TEXT = re.compile(
     r"<\|(?:endoftext|im_start|im_end|fim_prefix|fim_suffix|fim_middle|fim_pad|repo_name|file_sep)\|>"
 )
-_DAMAGE = re.compile("[\0�]")
+_DAMAGE = re.compile("[\0\ufffd\ud800-\udfff]")
 _FENCE = re.compile(r"(?m)^[ \t]*```")
 _OPENING_FENCE = re.compile(r"\A\s*```\w*[ \t]*\n")
 _PROSE = re.compile(
@@ -58,7 +60,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """The file around the cursor, within the window, with line feeds as line breaks."""
+    """The file around the cursor, within the window: line feeds as line breaks, `?` for lone surrogates."""
 
     prefix: str
     suffix: str
@@ -120,17 +122,22 @@ def finish(text: str, *, prefix: str, suffix: str, language: str | None = None) 
         return Finished("", 0, "unbalanced")
     style = FileStyle.of(prefix[-_WINDOW_CHARACTERS:], suffix[:_WINDOW_CHARACTERS])
     keep_end = bool(place.suffix[n_replaced:].partition("\n")[0].strip())
-    return Finished(style.apply(text, line=place.line, keep_end=keep_end), n_replaced, None)
+    text = style.apply(text, line=place.line, keep_end=keep_end)
+    return Finished(text, min(n_replaced, _n_occurring(place.closers, text)), None)
 
 
 def _place(prefix: str, suffix: str, language: str | None) -> _Place:
     prefix, suffix = prefix[-_WINDOW_CHARACTERS:], suffix[:_WINDOW_CHARACTERS]
     return _Place(
-        prefix=prefix.replace("\r\n", "\n"),
-        suffix=suffix.replace("\r\n", "\n"),
+        prefix=_plain(prefix),
+        suffix=_plain(suffix),
         closers=split_closers(suffix)[0].rstrip(),
         language=language,
     )
+
+
+def _plain(text: str) -> str:
+    return text.replace("\r\n", "\n").encode("utf-8", "replace").decode()
 
 
 def _same(text: str, _: _Place) -> str:
@@ -200,12 +207,13 @@ _STEPS: tuple[tuple[SuppressionReason, Callable[[str, _Place], str]], ...] = (
 def _fit_closers(text: str, place: _Place) -> tuple[str, int]:
     """Let text and closers after the cursor not both close the same: (text, closers that it replaces).
 
-    Of all numbers of closers that the text may stand for, the one that leaves the fewest brackets and quotes
-    unmatched is taken; among equals one that doubles no `:` or `;`, then the longest one that the text ends
-    with, else the shortest.
+    Only closers that occur in the text, in order, may be replaced by it. Of those, as many are as leave the
+    fewest brackets and quotes unmatched; among equals a number that doubles no `:` or `;`, then the longest
+    one that the text ends with, else the shortest.
     """
     closers = place.closers
-    if not closers:
+    n_most = min(_n_occurring(closers, text), _MOST_REPLACED)
+    if n_most == 0:
         return text, 0
 
     def cost(n: int) -> tuple[int, bool, bool, int]:
@@ -214,10 +222,20 @@ def _fit_closers(text: str, place: _Place) -> tuple[str, int]:
         doubles = closers[n : n + 1] in {":", ";", ","} and text.endswith(closers[n])
         return unmatched, doubles, not overlaps, -n if overlaps else n
 
-    best = min(range(len(closers) + 1), key=cost)
+    best = min(range(n_most + 1), key=cost)
     if best and text.endswith(closers[:best]):
         return text[: len(text) - best], 0
     return text, best
+
+
+def _n_occurring(characters: str, text: str) -> int:
+    """How many of the first `characters` occur in the text in order."""
+    at = -1
+    for n, character in enumerate(characters):
+        at = text.find(character, at + 1)
+        if at < 0:
+            return n
+    return len(characters)
 
 
 def _without_surplus(text: str, place: _Place, n_replaced: int) -> str:

@@ -4,6 +4,8 @@
 
 import pytest
 
+from model import postprocess
+from model.brackets import scan
 from model.postprocess import finish, split_closers
 
 FITTED = [
@@ -130,6 +132,31 @@ def test_nothing_is_shown_with_a_reason(language, prefix, suffix, generated, rea
 )
 def test_split_closers(suffix, expected):
     assert split_closers(suffix) == expected
+
+
+@pytest.mark.parametrize(
+    ("language", "prefix", "suffix", "generated"),
+    [
+        ("python", "foo(\n" + "    argument,\n" * 700 + "    b", ")\n", "ar"),  # opened before the window
+        ("python", "x = 1]", "]\n", "  # twice"),
+        ("c", ":", "}}\n", ":}"),  # what would be replaced is cut off again
+    ],
+)
+def test_a_closer_that_the_text_does_not_hold_is_never_replaced(language, prefix, suffix, generated):
+    assert finish(generated, prefix=prefix, suffix=suffix, language=language).n_replaced == 0
+
+
+def test_a_long_row_of_closers_costs_no_scan_for_each_of_them(monkeypatch):
+    n_scans = 0
+
+    def counting(text, language):
+        nonlocal n_scans
+        n_scans += 1
+        return scan(text, language)
+
+    monkeypatch.setattr(postprocess, "scan", counting)
+    finish("," * 500, prefix="a", suffix="," * 5000 + "\n", language="python")
+    assert n_scans < 30
 
 
 def test_a_huge_file_is_read_in_a_window():
