@@ -66,9 +66,8 @@ class RetrievalSettings:
 
 @dataclass(frozen=True, slots=True)
 class IndexSettings:
-    """What is indexed, and where its vectors live."""
+    """Where vectors live, and for how long the worker stays."""
 
-    max_file_bytes: int = _setting(1_000_000, "Larger files are left out of the index.", at_least=1)
     chroma_url: str = _setting(
         "", "A Chroma server, such as `http://127.0.0.1:8000`; empty keeps the vectors on this machine."
     )
