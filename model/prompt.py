@@ -30,6 +30,11 @@ _CHARACTERS_PER_TOKEN = (8, 64)
 """How much text is tokenized for a budget: code has 3 to 4 characters a token; the second is tried where the
 first, as in long runs of spaces, did not fill the budget."""
 _NAME_CHARACTERS = 256
+_NAME_TOKENS = 64
+_MOST_TYPED_TOKENS = 16
+"""Decoding reads a row of logits for each; one is 0.6 MB at a vocabulary of 150,000."""
+_N_CONTROL_TOKENS = 5
+"""Of sink, frame and live together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +74,8 @@ class PromptBudget:
     """Of each definition, its path included."""
     definitions_tokens: int = 1152
     total_tokens: int = 2048
-    """Of the prompt. Where it is less than the sum of the parts, the worst definitions go first, then the
-    earliest lines of the prefix."""
+    """Of the whole prompt, the draft included; 32 at least. Where it is less than the sum of the parts, the
+    worst definitions go first, then the earliest lines of the prefix, the latest of the suffix, the names."""
     order: Literal["best_last", "best_first"] = "best_last"
     """How the definitions stand: the best one nearest to the file, or farthest from it."""
 
@@ -87,9 +92,10 @@ class Prompt:
     frame: tuple[int, ...]
     live: tuple[int, ...]
     typed: bytes
-    """The end of the cursor's line, after `live`, that decoding types again."""
+    """The end of the cursor's line, after `live`, that decoding types again; of a very long word only the
+    end, which may begin inside a character."""
     draft: tuple[int, ...]
-    """`typed` as the tokenizer splits it; decoding verifies it in the prompt's own pass."""
+    """`typed` as the tokenizer splits it, 16 tokens at most; verified in the prompt's own pass."""
     opening: bytes
     """The generated text begins with these bytes, which stand in `live` and `typed` too."""
     line: bytes
@@ -131,29 +137,39 @@ def build_prompt(codec: TokenCodec, request: PromptRequest, budget: PromptBudget
     control = codec.control
     line_start = request.prefix.rfind("\n") + 1
     line = _sanitized(request.prefix[max(line_start, len(request.prefix) - budget.line_tokens * 8) :])
-    head, typed = split_typed(codec, line + request.opening)
-    live = (control.fim_middle, *codec.encode(head)[-budget.line_tokens :])
-    sink = (control.repo_name, *codec.encode(_name(request.repo_name) + "\n"))
-    suffix = _first_lines(codec, split_closers(request.suffix)[1], budget.suffix_tokens)
-    file_name = codec.encode(_name(request.path) + "\n")
-    n_fixed = len(sink) + len(file_name) + len(suffix) + 3 + len(live)
-    n_prefix = min(budget.prefix_tokens, max(0, budget.total_tokens - n_fixed))
-    prefix = _last_lines(codec, request.prefix, line_start, n_prefix)
-    frame = (control.file_sep, *file_name, control.fim_prefix, *prefix, control.fim_suffix, *suffix)
-    room = min(budget.definitions_tokens, budget.total_tokens - len(sink) - len(frame) - len(live))
-    definitions = _definitions(codec, request.definitions, budget, room)
+    head, draft = _split_line(codec, line + request.opening)
+    left = max(0, budget.total_tokens - _N_CONTROL_TOKENS - len(draft))
+    live = (control.fim_middle, *_last(head, min(budget.line_tokens, left)))
+    left -= len(live) - 1
+    file_name = _last(codec.encode(_name(request.path) + "\n"), min(_NAME_TOKENS, left))
+    left -= len(file_name)
+    repo_name = _last(codec.encode(_name(request.repo_name) + "\n"), min(_NAME_TOKENS, left))
+    left -= len(repo_name)
+    suffix = _first_lines(codec, split_closers(request.suffix)[1], min(budget.suffix_tokens, left))
+    left -= len(suffix)
+    prefix = _last_lines(codec, request.prefix, line_start, min(budget.prefix_tokens, left))
+    left -= len(prefix)
+    definitions = _definitions(codec, request.definitions, budget, min(budget.definitions_tokens, left))
     return Prompt(
-        sink=sink,
+        sink=(control.repo_name, *repo_name),
         definitions=tuple(ids for _, ids in definitions),
         definition_ranks=tuple(rank for rank, _ in definitions),
-        frame=frame,
+        frame=(control.file_sep, *file_name, control.fim_prefix, *prefix, control.fim_suffix, *suffix),
         live=live,
-        typed=typed.encode(),
-        draft=tuple(codec.encode(typed)),
+        typed=b"".join(map(codec.token_bytes, draft)),
+        draft=tuple(draft),
         opening=request.opening.encode(),
         line=line.encode(),
         next_line=_next_line(request.suffix).encode(),
     )
+
+
+def _split_line(codec: TokenCodec, line: str) -> tuple[list[int], list[int]]:
+    """The ids of the line that stay in the prompt, and of its end, which decoding types again."""
+    head, typed = split_typed(codec, line)
+    draft = codec.encode(typed)
+    n_kept = max(0, len(draft) - _MOST_TYPED_TOKENS)
+    return codec.encode(head) + draft[:n_kept], draft[n_kept:]
 
 
 def _definitions(
@@ -162,8 +178,9 @@ def _definitions(
     """(rank, ids) of the best definitions that fit, in prompt order."""
     chosen: list[tuple[int, tuple[int, ...]]] = []
     for rank, definition in enumerate(definitions):
-        text = f"{_name(definition.path)}\n{definition.text.rstrip()}\n"
-        ids = (codec.control.file_sep, *_first_lines(codec, text, budget.definition_tokens - 1))
+        name = (codec.control.file_sep, *_last(codec.encode(_name(definition.path) + "\n"), _NAME_TOKENS))
+        n_tokens = max(0, budget.definition_tokens - len(name))
+        ids = (*name, *_first_lines(codec, definition.text.rstrip() + "\n", n_tokens))
         if len(ids) > room:
             break
         room -= len(ids)
@@ -171,8 +188,12 @@ def _definitions(
     return chosen[::-1] if budget.order == "best_last" else chosen
 
 
+def _last(ids: list[int], n_tokens: int) -> list[int]:
+    return ids[max(0, len(ids) - n_tokens) :]
+
+
 def _first_lines(codec: TokenCodec, text: str, n_tokens: int) -> list[int]:
-    """The first lines that fit; of a first line that does not fit, its beginning."""
+    """The first lines that fit; cut inside a line where whole lines would leave half of the room unused."""
     ids: list[int] = []
     for per_token in _CHARACTERS_PER_TOKEN:
         n_characters = n_tokens * per_token
@@ -183,7 +204,8 @@ def _first_lines(codec: TokenCodec, text: str, n_tokens: int) -> list[int]:
             break
     ids = ids[:n_tokens]
     ends = (i + 1 for i in range(len(ids) - 1, -1, -1) if codec.token_bytes(ids[i]).endswith(b"\n"))
-    return ids[: next(ends, len(ids))]
+    end = next(ends, 0)
+    return ids[:end] if 2 * end >= n_tokens else ids
 
 
 def _last_lines(codec: TokenCodec, text: str, end: int, n_tokens: int) -> list[int]:

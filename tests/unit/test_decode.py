@@ -1,5 +1,6 @@
 """Decoding on a decoder without weights."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -20,7 +21,7 @@ def run(
     codec=None,
     decoder=None,
     clock=lambda: 0.0,
-    on_text=None,
+    cancelled=None,
     stop_rule=None,
     **options,
 ):
@@ -35,7 +36,7 @@ def run(
         options=DecodeOptions(**options),
         stop_rule=stop_rule,
         clock=clock,
-        on_text=on_text,
+        cancelled=cancelled,
     )
     return generation, decoder
 
@@ -214,16 +215,47 @@ def test_a_cancelled_run_returns_what_it_has(at_pass):
     assert "123456".startswith(generation.text)
 
 
-def test_a_callback_sees_the_text_grow_and_can_cancel():
-    seen = []
-    generation, _ = run("x = ", "x = 12345", on_text=lambda text: seen.append(text) or len(seen) < 3)
-    assert seen == ["1", "12", "123"]
-    assert (generation.text, generation.stop_reason) == ("123", "cancelled")
-
-
-def test_log_probabilities_are_those_among_the_allowed_tokens():
+@pytest.mark.parametrize(("n_passes", "text"), [(0, ""), (1, "1"), (3, "123")])
+def test_a_generation_is_cancelled_between_passes(n_passes, text):
     codec = FakeCodec()
-    generation, _ = run("x = ", "x = 12", codec=codec, n_log_probabilities=2)
+    decoder = FakeDecoder(codec, continues(codec, "x = 12345"))
+    generation, _ = run(
+        "x = ", "", codec=codec, decoder=decoder, cancelled=lambda: len(decoder.passes) == n_passes
+    )
+    assert (generation.text, generation.stop_reason) == (text, "cancelled")
+    assert generation.n_passes == n_passes
+
+
+def test_a_generation_that_is_cancelled_in_the_prefill_has_no_text():
+    generation, _ = run("if x:", "", opening="\n    ", single_line=False, cancelled=lambda: True)
+    assert (generation.text, generation.stop_reason) == ("", "cancelled")
+
+
+def test_log_probabilities_are_those_of_the_texts_tokens_among_the_allowed_ones():
+    codec = FakeCodec([" 1"])
+    scores = {codec.id_of(" 1"): 1.0, codec.id_of(" "): 0.5, codec.control.end_of_text: 5.0}
+    decoder = FakeDecoder(
+        codec, lambda ids: {codec.id_of("1"): 5.0} if codec.decode(ids[-1:]) == b" " else scores
+    )
+    generation, _ = run("x = ", "", codec=codec, decoder=decoder, n_log_probabilities=2)
+    assert generation.text == "1"
+    assert generation.log_probabilities == (pytest.approx(-math.log(1 + math.exp(-0.5))),)
+
+
+def test_tokens_that_only_type_again_have_no_log_probability():
+    generation, _ = run("x = ", "x = 12", codec=FakeCodec(), n_log_probabilities=9)
+    assert len(generation.token_ids) == 3
     assert len(generation.log_probabilities) == 2
-    assert generation.log_probabilities[0] == pytest.approx(0.0)  # only the space was allowed
-    assert -10 < generation.log_probabilities[1] < 0
+    assert all(-10 < value < 0 for value in generation.log_probabilities)
+
+
+@pytest.mark.parametrize("opening", ["", "\n    "])
+@pytest.mark.parametrize("typed", ["", "ret", "return val"])
+def test_how_tokens_are_spread_over_passes_changes_nothing(typed, opening):
+    """The decoder says what it is given, token by token; what is left in its buffer must not be seen."""
+    writes = "    return value"
+    fresh, _ = run("    " + typed, writes, opening=opening)
+    decoder = FakeDecoder(FakeCodec(WORDS), continues(FakeCodec(WORDS), writes))
+    for n in range(len(typed) + 1):
+        reused, _ = run("    " + typed[:n], writes, opening=opening, decoder=decoder)
+    assert (reused.text, reused.token_ids) == (fresh.text, fresh.token_ids)

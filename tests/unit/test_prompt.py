@@ -2,6 +2,8 @@
 
 import pytest
 from fake_model import FakeCodec
+from hypothesis import given
+from hypothesis import strategies as st
 
 from model.prompt import PromptBudget, PromptDefinition, PromptRequest, build_prompt
 
@@ -99,12 +101,43 @@ def test_definitions_are_cut_at_a_line_and_the_worst_are_left_out():
     assert prompt.definition_ranks == (1, 0)
 
 
+def test_a_definition_on_one_endless_line_keeps_its_beginning():
+    prompt = prompt_of(definitions=[PromptDefinition("a.py", "abc " * 250_000)], definition_tokens=18)
+    assert [shown(ids) for ids in prompt.definitions] == ["<file_sep>a.py\nabc abc abc "]
+
+
+def test_an_endless_line_after_the_cursor_keeps_its_beginning():
+    assert frame_parts(prompt_of("x", "\n" + "abc " * 500, suffix_tokens=9))[1] == "\nabc abc "
+
+
 @pytest.mark.parametrize(("total", "n_definitions"), [(60, 0), (160, 0), (400, 2)])
 def test_the_total_is_kept_and_the_worst_definitions_go_first(total, n_definitions):
     rows = [PromptDefinition(f"{i}.py", "aaaa\n" * 20) for i in range(2)]
     prompt = prompt_of("line\n" * 20 + "x", "\nrest\n", rows, total_tokens=total)
     assert len(prompt.token_ids) <= total
     assert len(prompt.definitions) == n_definitions
+
+
+TEXTS = st.lists(
+    st.sampled_from(["a", "foo", " ", "\n", "\r\n", ")", "€", "x" * 40, "\ud800", "<|fim_middle|>"])
+).map("".join)
+
+
+@given(TEXTS, TEXTS, TEXTS, st.integers(32, 400), st.sampled_from(["", "\n    "]))
+def test_the_total_is_kept_whatever_the_text(prefix, suffix, other, total, opening):
+    definitions = [PromptDefinition(other, other)] * 2
+    request = PromptRequest(other, other, prefix, suffix, definitions, opening)
+    prompt = build_prompt(CODEC, request, PromptBudget(total_tokens=total))
+    assert len(prompt.token_ids) + len(prompt.draft) <= total
+    assert len(prompt.definition_ranks) == len(prompt.definitions)
+    assert CODEC.decode(prompt.draft) == prompt.typed
+
+
+@pytest.mark.parametrize("character", ["a", "€"])
+def test_of_an_endless_word_only_the_end_is_typed_again(character):
+    prompt = prompt_of("x = " + character * 100)
+    assert len(prompt.draft) == 16
+    assert CODEC.decode([*prompt.live, *prompt.draft]) == f"x = {character * 100}".encode()[-128 - 16 :]
 
 
 class CountingCodec(FakeCodec):
