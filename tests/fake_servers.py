@@ -36,6 +36,10 @@ class FakeServer:
     refuse: dict[str, list[int]] = field(default_factory=dict)
     without_ranges: bool = False
     hold: threading.Event | None = None
+    stall_after: dict[str, int] = field(default_factory=dict)
+    """Path -> how many bytes to send before nothing more comes; `stalled` is set then."""
+    stalled: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event = field(default_factory=threading.Event)
     asked: list[Asked] = field(default_factory=list)
 
     def __post_init__(self):
@@ -51,6 +55,7 @@ class FakeServer:
     def close(self):
         if self.hold:
             self.hold.set()
+        self.released.set()
         self._http.shutdown()
         self._thread.join()
         self._http.server_close()
@@ -137,6 +142,11 @@ class _Handler(BaseHTTPRequestHandler):
         cuts = self.fake.cut_after.get(path)
         body = content[start : start + cuts.pop(0)] if cuts else content[start:]
         self.close_connection = len(body) < len(content) - start
+        if path in self.fake.stall_after:
+            self.wfile.write(body[: self.fake.stall_after[path]])
+            self.fake.stalled.set()
+            self.fake.released.wait()
+            return None
         asked.n_sent = len(body)
         self.wfile.write(body)
         return None

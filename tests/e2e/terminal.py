@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
 from conftest import Command
 
 _PATIENCE_S = 120.0
@@ -48,8 +49,8 @@ class Terminal:
 
     @property
     def shown(self) -> str:
-        """What the terminal was sent so far, without colours and cursor movements."""
-        return _CONTROL_SEQUENCES.sub("", self._shown)
+        """What the terminal was sent so far, without colours, cursor movements and the echo of Ctrl-C."""
+        return _CONTROL_SEQUENCES.sub("", self._shown).replace("^C", "")
 
     def wait_for(self, pattern: str) -> None:
         """Return when the terminal shows what matches."""
@@ -63,6 +64,13 @@ class Terminal:
             assert self.process.poll() is None, f"ended before it had {file_name}: {self.shown}"
             assert time.monotonic() < deadline, f"never had {file_name}: {self.shown}"
             select.select([], [], [], 0.005)
+
+    def wait_for_cpu_seconds(self, seconds: float) -> None:
+        """Return when the process has computed for so long."""
+        process = psutil.Process(self.process.pid)
+        while sum(process.cpu_times()[:2]) < seconds:
+            assert self.process.poll() is None, f"ended before: {self.shown}"
+            select.select([], [], [], 0.02)
 
     def press_ctrl_c(self) -> None:
         """Send what the key sends."""
