@@ -72,7 +72,7 @@ class Completer:
             if multi_line is None:
                 multi_line = wants_multi_line(request.language, request.prefix, request.suffix)
             opening = block_opening(request.language, request.prefix) if multi_line else ""
-            prompt = self._prompt(request, result.retrieved, opening)
+            prompt = self.prompt(request, result.retrieved, opening)
         generation = self._generate(request, prompt, multi_line)
         clock.add(generation.elapsed_ms)
         with clock.phase("finish"):
@@ -100,6 +100,29 @@ class Completer:
             provider=self._model.provider,
         )
 
+    def prompt(self, request: CompletionRequest, retrieved: Sequence[Retrieved], opening: str = "") -> Prompt:
+        """Return what the model reads for a cursor, given the definitions that were retrieved for it.
+
+        Args:
+            request: The cursor; nothing is retrieved here.
+            retrieved: Best first.
+            opening: What the completion is to begin with (`indexer.syntax.block_opening`).
+        """
+        settings = self._settings
+        definitions_tokens = settings.retrieval.definitions * settings.retrieval.definition_tokens
+        budget = PromptBudget(
+            prefix_tokens=settings.completion.prefix_tokens,
+            suffix_tokens=settings.completion.suffix_tokens,
+            definition_tokens=settings.retrieval.definition_tokens,
+            definitions_tokens=definitions_tokens,
+            total_tokens=settings.completion.prompt_tokens + definitions_tokens,
+        )
+        definitions = [PromptDefinition(row.definition.path, row.definition.text) for row in retrieved]
+        parts = PromptRequest(
+            request.repo_name, request.path, request.prefix, request.suffix, definitions, opening
+        )
+        return build_prompt(self._model.codec, parts, budget)
+
     def _retrieve(self, request: CompletionRequest) -> tuple[RetrievalResult, tuple[str, ...]]:
         nothing = RetrievalResult((), (), {}, {})
         settings = self._settings.retrieval
@@ -118,22 +141,6 @@ class Completer:
             return nothing, (f"completed without retrieval: {error}",)
         late = tuple(f"{name}: later than {settings.deadline_ms} ms, left out" for name in result.late)
         return result, late + tuple(f"{name}: {why}" for name, why in result.unavailable.items())
-
-    def _prompt(self, request: CompletionRequest, retrieved: Sequence[Retrieved], opening: str) -> Prompt:
-        settings = self._settings
-        definitions_tokens = settings.retrieval.definitions * settings.retrieval.definition_tokens
-        budget = PromptBudget(
-            prefix_tokens=settings.completion.prefix_tokens,
-            suffix_tokens=settings.completion.suffix_tokens,
-            definition_tokens=settings.retrieval.definition_tokens,
-            definitions_tokens=definitions_tokens,
-            total_tokens=settings.completion.prompt_tokens + definitions_tokens,
-        )
-        definitions = [PromptDefinition(row.definition.path, row.definition.text) for row in retrieved]
-        parts = PromptRequest(
-            request.repo_name, request.path, request.prefix, request.suffix, definitions, opening
-        )
-        return build_prompt(self._model.codec, parts, budget)
 
     def _generate(self, request: CompletionRequest, prompt: Prompt, multi_line: bool) -> Generation:
         settings = self._settings.completion
