@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from indexer.catalogue import Catalogue, Changes, FileStamp
 from indexer.embed import synchronize
@@ -23,12 +24,13 @@ from indexer.parse_pool import Outcome, ParsePool, Task
 from indexer.report import IndexProgress, IndexSummary, Phase
 from indexer.types import Embedder, Import
 from indexer.vectors import VectorStore
-from indexer.walk import WalkedFile, WalkOptions, WalkReport, walk
+from indexer.walk import LeftOut, WalkedFile, WalkOptions, WalkReport, walk
 
 _MIN_FILES_FOR_POOL = 48
 """Fewer are parsed before the first child process is up."""
 _MIN_FILES_TO_COMPACT = 500
-_N_EXAMPLES = 5
+_CONTENT_REASONS = frozenset(("too large", "binary", "generated", "secret", "too slow to parse"))
+"""Reasons to leave a file out that hold until it changes."""
 _SECONDS_BETWEEN_PROGRESS = 0.1
 
 
@@ -129,8 +131,7 @@ class _Run:
     )
     seconds: dict[Phase, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    crashed: list[str] = field(default_factory=list)
-    """Files that end their parser."""
+    known_left_out: dict[str, tuple[int, int, str]] = field(default_factory=dict)
     last_progress: float = 0.0
     phase_began: float = 0.0
 
@@ -139,11 +140,16 @@ class _Run:
         tasks = []
         with self.timed("scan"):
             known = self.catalogue.files()
+            self.known_left_out = self.catalogue.left_out()
             seen = set()
             for file in walk(self.root, self.options, self.report):
                 seen.add(file.path)
                 stamp = known.get(file.path)
-                if force or stamp is None or (stamp.size, stamp.mtime_ns) != (file.size_bytes, file.mtime_ns):
+                if not force and (reason := self.reason_known(file)) is not None:
+                    self.report.add(reason, file.path)
+                elif (
+                    force or stamp is None or (stamp.size, stamp.mtime_ns) != (file.size_bytes, file.mtime_ns)
+                ):
                     tasks.append(Task(file, stamp.content_hash if stamp and not force else None))
                 if len(seen) % 256 == 0:
                     self.tell("scan", len(seen), len(seen))
@@ -151,11 +157,18 @@ class _Run:
                         return []
             self.n_files_seen = len(seen)
             self.remove([path for path in known if path not in seen])
+            self.catalogue.forget_left_out(self.known_left_out.keys() - seen)
         return tasks
+
+    def reason_known(self, file: WalkedFile) -> LeftOut | None:
+        """Return why a file was left out when it was last looked at, if it did not change since."""
+        size, mtime_ns, reason = self.known_left_out.get(file.path, (-1, -1, ""))
+        return cast("LeftOut", reason) if (size, mtime_ns) == (file.size_bytes, file.mtime_ns) else None
 
     def look_for(self, paths: frozenset[str]) -> list[Task]:
         """Return those of `paths` that may be indexed as files to look at, and forget those that went."""
         known = self.catalogue.files()
+        self.known_left_out = self.catalogue.left_out()
         found = {path: file for path in paths & known.keys() if (file := _stat(self.root, path))}
         new = [path for path in paths - known.keys() if (self.root / path).is_file()]
         if new:
@@ -185,22 +198,22 @@ class _Run:
 
     def store(self, outcomes: Iterable[Outcome]) -> None:
         """Write what became of a batch of files."""
-        gone = []
         for outcome in outcomes:
             file = outcome.file
             stamp = FileStamp(outcome.content_hash, file.size_bytes, file.mtime_ns)
-            if outcome.left_out is not None:
-                gone.append(file.path)
-                if outcome.left_out == "crashed the parser":
-                    self.crashed.append(file.path)
-                elif outcome.left_out != "gone":
-                    self.report.add(outcome.left_out, file.path)
+            if outcome.left_out in _CONTENT_REASONS:
+                self.note_changes(self.catalogue.leave_out(file.path, stamp, outcome.left_out))
+            elif outcome.left_out is not None:
+                self.note_changes(self.catalogue.remove([file.path]))
             elif outcome.parsed is None:
                 self.catalogue.touch({file.path: stamp})
             else:
                 self.note_changes(self.catalogue.apply(outcome.parsed, stamp))
                 self.n_files_written += 1
-        self.note_changes(self.catalogue.remove(gone))
+            if outcome.left_out is not None and outcome.left_out != "gone":
+                self.report.add(outcome.left_out, file.path)
+            if file.path in self.known_left_out and outcome.left_out not in _CONTENT_REASONS:
+                self.catalogue.forget_left_out([file.path])
 
     def link(self) -> None:
         """Resolve imports, unless the run was cancelled: with half of the files most would lead nowhere."""
@@ -248,9 +261,6 @@ class _Run:
         statistics = self.catalogue.statistics()
         left_out = {str(reason): n for reason, n in self.report.counts.most_common()}
         examples = {str(reason): tuple(self.report.examples[reason]) for reason in self.report.counts}
-        if self.crashed:
-            left_out["crashed the parser"] = len(self.crashed)
-            examples["crashed the parser"] = tuple(self.crashed[:_N_EXAMPLES])
         return IndexSummary(
             root=str(self.root),
             is_complete=not self.cancelled(),

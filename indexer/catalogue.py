@@ -118,6 +118,19 @@ class Catalogue(CatalogueReader):
                 self._set("relink", "1")
         return Changes(removed=tuple(removed))
 
+    def leave_out(self, path: str, stamp: FileStamp, reason: str) -> Changes:
+        """Forget a file because of its content, and remember which content that was."""
+        with self.transaction():
+            row = (path, stamp.size, stamp.mtime_ns, reason)
+            sql = "INSERT OR REPLACE INTO left_out (path, size, mtime_ns, reason) VALUES (?, ?, ?, ?)"
+            self._connection.execute(sql, row)
+            return self.remove([path])
+
+    def forget_left_out(self, paths: Iterable[str]) -> None:
+        """Remember nothing of files that are indexed now, or gone."""
+        with self.transaction():
+            self._many("DELETE FROM left_out WHERE path = ?", [(path,) for path in paths])
+
     def link_imports(self, resolve: ResolveImport) -> int:
         """Resolve the imports of the files that were written; of all files, when a file appeared or went.
 

@@ -87,6 +87,11 @@ class CatalogueReader:
         rows = self._all("SELECT path, content_hash, size, mtime_ns FROM files")
         return {path: FileStamp(*stamp) for path, *stamp in rows}
 
+    def left_out(self) -> dict[str, tuple[int, int, str]]:
+        """Return the files whose content said not to index them: path -> (size, mtime_ns, reason)."""
+        rows = self._all("SELECT path, size, mtime_ns, reason FROM left_out")
+        return {path: (size, mtime_ns, reason) for path, size, mtime_ns, reason in rows}
+
     def paths(self) -> frozenset[str]:
         """Return every indexed path."""
         return frozenset(row[0] for row in self._all("SELECT path FROM files"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -23,12 +24,14 @@ __all__ = [
     "DefinitionMatch",
     "LanguageSpec",
     "Node",
+    "TooSlowError",
     "Tree",
     "definition_matches",
     "is_garbage",
     "language_named",
     "language_of",
     "parse_tree",
+    "parse_tree_within",
     "used_nodes",
 ]
 
@@ -71,7 +74,12 @@ class DefinitionMatch(NamedTuple):
     """The name of what the definition belongs to, where that does not enclose it: a receiver's type."""
 
 
+class TooSlowError(Exception):
+    """A grammar took longer over a text than the caller would wait."""
+
+
 _MAX_TOKENS_IN_ERROR = 10_000
+_READ_BYTES = 2048
 
 _TAGS = "queries/tags.scm"
 _JAVASCRIPT_TAGS = ("tree_sitter_javascript", _TAGS)
@@ -240,6 +248,34 @@ def parse_tree(language: str, source: bytes, old_tree: Tree | None = None) -> Tr
     """
     parser = Parser(_grammar(language))
     return parser.parse(source) if old_tree is None else parser.parse(source, old_tree)
+
+
+def parse_tree_within(language: str, source: bytes, limit_s: float) -> Tree:
+    """Parse as `parse_tree` does, but give up in time, and let other threads run meanwhile.
+
+    A megabyte of opening brackets takes a grammar seconds where code takes a tenth of one. `parse_tree` would
+    hold the interpreter's lock for all of them. Costs a tenth more.
+
+    Args:
+        language: The name of a language with a grammar.
+        source: The text; the tree keeps a reference to it.
+        limit_s: Of the calling thread's processor time, so that a busy machine changes no result.
+
+    Raises:
+        TooSlowError: Time ran out.
+        KeyError: No such language.
+        ValueError: The language has no grammar.
+    """
+    parser = Parser(_grammar(language))
+    deadline = time.thread_time() + limit_s
+    try:
+        # The tree asks for the text of a node in the same way, hence the short pieces.
+        return parser.parse(
+            lambda start, _: source[start : start + _READ_BYTES],
+            progress_callback=lambda _, __: time.thread_time() > deadline,
+        )
+    except ValueError as error:  # all that the binding says of a parse that was ended
+        raise TooSlowError(f"{language}: more than {limit_s:g} s") from error
 
 
 def is_garbage(tree: Tree) -> bool:

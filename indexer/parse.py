@@ -1,6 +1,6 @@
 """One file, parsed: its definitions, the names it uses, and what it imports.
 
-Broken code gives what could be parsed; nothing here raises because of what a file holds. This file does not
+Broken code gives what could be parsed; what a file holds raises nothing but TooSlowError. This file does not
 know where a module's file lies, nor what is stored.
 """
 
@@ -23,7 +23,7 @@ from indexer.languages import (
     definition_matches,
     is_garbage,
     language_of,
-    parse_tree,
+    parse_tree_within,
     used_nodes,
 )
 from indexer.outline import CONSTANT_LIKE, Found, chosen, outline
@@ -44,6 +44,8 @@ __all__ = ["parse_file", "role_of"]
 
 _HEAD_BYTES = 4096
 _MAX_NAME_BYTES = 200
+_MAX_PARSE_S = 5.0
+"""Ten times what a megabyte of the slowest grammar's real code takes."""
 _IMPORT_COMMANDS = frozenset((b"require", b"require_relative", b"load", b"source", b"."))
 _TEST_FOLDERS = frozenset(("test", "tests", "__tests__", "spec", "specs", "testdata", "e2e"))
 _TEST_FILE = re.compile(
@@ -102,6 +104,9 @@ def parse_file(path: str, source: bytes) -> ParsedFile:
             known language is read as plain text.
         source: As it lies on the disk, in any encoding. Spans count bytes of `decode_source(source)` in
             UTF-8.
+
+    Raises:
+        TooSlowError: The grammar takes too long over it.
     """
     spec = language_of(path, source[:_HEAD_BYTES]) or LANGUAGES["text"]
     text = decode_source(source)
@@ -111,7 +116,7 @@ def parse_file(path: str, source: bytes) -> ParsedFile:
     if spec.wheel is None:
         found_sections = tuple(_document_definitions(file, text))
         return ParsedFile(path, spec.name, file.role, found_sections, (), (), n_lines, has_errors=False)
-    tree = parse_tree(spec.name, data.data)
+    tree = parse_tree_within(spec.name, data.data, _MAX_PARSE_S)
     if is_garbage(tree):
         return ParsedFile(path, spec.name, file.role, (), (), (), n_lines, has_errors=True)
     found = outline(definition_matches(spec.name, tree), data, spec)

@@ -1,4 +1,6 @@
-"""Reads and parses files in child processes, so that indexing uses all cores and survives a parser's crash.
+"""Reads and parses files in child processes, so that indexing uses all cores and survives what a file may do.
+
+A file may crash a parser, or keep it busy for very long; that costs the child, and this one file.
 
 A child is this very interpreter running `serve` between its standard input and output. It ends when its
 input does, so none outlives its parent, however the parent dies. This file does not know the catalogue.
@@ -11,6 +13,7 @@ import hashlib
 import json
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from collections import deque
@@ -20,12 +23,16 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import IO, Literal, Self
 
+from indexer.languages import TooSlowError
 from indexer.parse import parse_file
 from indexer.types import ParsedFile
 from indexer.walk import LeftOut, WalkedFile, WalkOptions, WalkReport, read_source
 
 BATCH_FILES = 24
 """Small enough that a cancelled run ends soon, large enough that passing it costs nothing."""
+
+_MAX_FILE_S = 20.0
+"""Of a child's processor time for one file, should it hang where the parser's own limit does not reach."""
 
 _CHILD_PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from indexer.parse_pool import serve; serve()"
@@ -47,7 +54,7 @@ class Outcome:
     file: WalkedFile
     content_hash: str = ""
     parsed: ParsedFile | None = None
-    left_out: LeftOut | Literal["gone", "crashed the parser"] | None = None
+    left_out: LeftOut | Literal["gone"] | None = None
 
 
 def look_at(task: Task, options: WalkOptions) -> Outcome:
@@ -61,16 +68,23 @@ def look_at(task: Task, options: WalkOptions) -> Outcome:
         return Outcome(task.file, content_hash)
     try:
         parsed = parse_file(task.file.path, source)
+    except TooSlowError:
+        return Outcome(task.file, content_hash, left_out="too slow to parse")
     except Exception:  # noqa: BLE001 - one odd file must not cost the index of all others; it is reported
         return Outcome(task.file, content_hash, left_out="crashed the parser")
     return Outcome(task.file, content_hash, parsed)
 
 
+_OUT_OF_TIME = None if sys.platform == "win32" else -signal.SIGPROF
+"""The exit status of a child whose timer ran out: nobody handles that signal."""
+
+
 class ParsePool:
     """Child processes that look at files; with none, the caller's thread does it."""
 
-    def __init__(self, n_processes: int, options: WalkOptions) -> None:
+    def __init__(self, n_processes: int, options: WalkOptions, *, max_file_s: float = _MAX_FILE_S) -> None:
         self._options = options
+        self._max_file_s = max_file_s
         self._children: SimpleQueue[_Child] = SimpleQueue()
         self._n = n_processes
         for _ in range(n_processes):
@@ -106,15 +120,14 @@ class ParsePool:
     def _ask(self, batch: Sequence[Task]) -> list[Outcome]:
         child = self._children.get()
         try:
-            outcomes = child.ask(batch, self._options)
-            if outcomes is not None:
-                return outcomes
-            child.close()
+            answer = child.ask(batch, self._options, self._max_file_s)
+            if isinstance(answer, list):
+                return answer
             child = _Child()
         finally:
             self._children.put(child)
         if len(batch) == 1:
-            return [Outcome(batch[0].file, left_out="crashed the parser")]
+            return [Outcome(batch[0].file, left_out=answer)]
         return [outcome for task in batch for outcome in self._ask([task])]
 
 
@@ -124,8 +137,8 @@ class _Child:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
-    def ask(self, batch: Sequence[Task], options: WalkOptions) -> list[Outcome] | None:
-        """Return what became of the files, or None if the child died over them."""
+    def ask(self, batch: Sequence[Task], options: WalkOptions, max_file_s: float) -> list[Outcome] | LeftOut:
+        """Return what became of the files, or how the child died over them."""
         if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _CHILD_PROGRAM, json.dumps(sys.path)],
@@ -133,21 +146,21 @@ class _Child:
                 stdout=subprocess.PIPE,
             )
         try:
-            _send(_pipe(self._process.stdin), (batch, options))
+            _send(_pipe(self._process.stdin), (batch, options, max_file_s))
             outcomes: list[Outcome] = pickle.load(_pipe(self._process.stdout))  # noqa: S301 - our own child
         except (EOFError, OSError, pickle.UnpicklingError):
-            return None
+            return "too slow to parse" if self.close() == _OUT_OF_TIME else "crashed the parser"
         return outcomes
 
-    def close(self) -> None:
-        """End the process, and wait until it has."""
+    def close(self) -> int | None:
+        """End the process, wait until it has, and return its exit status if it was started."""
         if self._process is None:
-            return
+            return None
         for pipe in (self._process.stdin, self._process.stdout):
             with contextlib.suppress(OSError):
                 _pipe(pipe).close()
         self._process.kill()  # it may be in the middle of a batch that nobody waits for
-        self._process.wait()
+        return self._process.wait()
 
 
 def serve() -> None:
@@ -157,13 +170,23 @@ def serve() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever prints must not mix with the answers
     while True:
         try:
-            batch, options = pickle.load(requests)  # noqa: S301 - our own parent
+            batch, options, max_file_s = pickle.load(requests)  # noqa: S301 - our own parent
         except EOFError:
             return
         try:
-            _send(answers, [look_at(task, options) for task in batch])
+            _send(answers, [_look_in_time(task, options, max_file_s) for task in batch])
         except BrokenPipeError:
             return
+
+
+def _look_in_time(task: Task, options: WalkOptions, max_s: float) -> Outcome:
+    """Look at one file; the system ends the process when that takes too long, wherever it hangs."""
+    if sys.platform == "win32":
+        return look_at(task, options)
+    signal.setitimer(signal.ITIMER_PROF, max_s)
+    outcome = look_at(task, options)
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    return outcome
 
 
 def _send(stream: IO[bytes], value: object) -> None:

@@ -13,8 +13,8 @@ from indexer.errors import DamagedStoreError
 from indexer.storage import private_folder, storage_errors
 
 APPLICATION_ID = 0x43524C54  # "CRLT": tells a catalogue from any other SQLite file
-SCHEMA_VERSION = 1
-"""Raised whenever tables, terms or the meaning of a column change; an older catalogue is made anew."""
+SCHEMA_VERSION = 2
+"""Raised whenever tables, terms, or what files are turned into change; an older catalogue is made anew."""
 
 BUSY_TIMEOUT_S = 10.0
 
@@ -35,6 +35,14 @@ CREATE TABLE files (
 );
 CREATE INDEX files_by_mtime ON files (mtime_ns);
 CREATE INDEX files_unlinked ON files (id) WHERE linked = 0;
+
+-- Files whose content said not to index them, so that unchanged ones need not be read again.
+CREATE TABLE left_out (
+    path TEXT PRIMARY KEY,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    reason TEXT NOT NULL
+) WITHOUT ROWID;
 
 CREATE TABLE definitions (
     number INTEGER PRIMARY KEY,           -- also the row of `terms`

@@ -32,12 +32,15 @@ LeftOut = Literal[
     "secret",
     "symlink",
     "unreadable",
+    "crashed the parser",
+    "too slow to parse",
 ]
 """Why a file, or a folder with all that is in it, is not indexed.
 
 `ignored`: by git's rules. `dependencies`: an installed or cached tree (node_modules, a virtual environment).
 `other language`: no grammar, and no document. `symlink`: links are never followed; what a link inside the
 root points to is met on its own. `unreadable`: no permission, a name that is not text, not a regular file.
+The last two are for whoever parses what the walk yields.
 """
 
 _N_EXAMPLES = 5

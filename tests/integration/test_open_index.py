@@ -104,6 +104,27 @@ def test_a_file_that_became_a_secret_is_forgotten(opener: Opener, opened: OpenIn
     assert "shop.py" not in opened._reader.paths()
 
 
+def test_a_file_that_was_left_out_for_its_content_is_not_read_again(
+    opener: Opener, opened: OpenIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_files(opener.root, {"made.py": "# @generated\nx = f()\n", "also.py": "# @generated\n"})
+    assert build(opened).left_out["generated"] == 2
+
+    def read(*_: object) -> None:
+        raise AssertionError("nothing changed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("indexer.parse_pool.read_source", read)
+        again = build(opened)
+    assert again.left_out["generated"] == 2
+    assert set(again.left_out_examples["generated"]) == {"also.py", "made.py"}
+    (opener.root / "also.py").unlink()
+    write_files(opener.root, {"made.py": "handwritten = f()\n"})
+    changed = build(opened)
+    assert ("generated" in changed.left_out, changed.n_files_written) == (False, 1)
+    assert opened._reader.left_out() == {}
+
+
 def test_force_parses_everything_and_changes_nothing(opener: Opener, opened: OpenIndex) -> None:
     summary = build(opened, force=True)
     assert summary.n_files_written == len(INVOICING)

@@ -1,9 +1,11 @@
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fakes import wait_for, write_files
 
+from indexer.languages import TooSlowError
 from indexer.parse_pool import BATCH_FILES, Outcome, ParsePool, Task, look_at
 from indexer.walk import WalkedFile, WalkOptions, walk
 
@@ -81,3 +83,22 @@ def test_a_child_ends_with_its_input(files: list[WalkedFile]) -> None:
         wait_for(lambda: process.poll() is not None)
         assert process.returncode == 0
         pool._children.put(child)
+
+
+def test_a_file_that_a_grammar_takes_too_long_over_is_left_out(
+    files: list[WalkedFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def give_up(path: str, source: bytes) -> None:
+        raise TooSlowError
+
+    monkeypatch.setattr("indexer.parse_pool.parse_file", give_up)
+    assert look_at(Task(files[0], None), OPTIONS).left_out == "too slow to parse"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no timer of processor time")
+def test_a_child_that_hangs_costs_the_file_it_hangs_on(tmp_path: Path) -> None:
+    write_files(tmp_path, {"a.py": "a = f()\n", "hangs.py": "x=[\n" * 100_000, "z.py": "z = f()\n"})
+    files = list(walk(tmp_path))
+    with ParsePool(1, OPTIONS, max_file_s=0.3) as pool:
+        outcomes = run(pool, files)
+    assert [outcome.left_out for outcome in outcomes] == [None, "too slow to parse", None]

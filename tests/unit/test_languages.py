@@ -6,11 +6,13 @@ import pytest
 
 from indexer.languages import (
     LANGUAGES,
+    TooSlowError,
     definition_matches,
     is_garbage,
     language_named,
     language_of,
     parse_tree,
+    parse_tree_within,
     used_nodes,
 )
 
@@ -97,3 +99,17 @@ def test_parsing_is_safe_in_many_threads() -> None:
 def test_a_large_error_is_garbage_and_a_small_one_is_not() -> None:
     assert not is_garbage(parse_tree("python", b"def f(: pass\nx = (1,\n"))
     assert is_garbage(parse_tree("python", b"(" * 20_000))
+
+
+@pytest.mark.parametrize("source", [b"", b"def f(a):\n    return a\n", "é = 'ü' * 9\n".encode() * 900])
+def test_a_tree_made_in_time_is_the_tree(source: bytes) -> None:
+    plain, timed = parse_tree("python", source), parse_tree_within("python", source, 60.0)
+    assert str(timed.root_node) == str(plain.root_node)
+    assert [node.text for node in timed.root_node.children] == [
+        node.text for node in plain.root_node.children
+    ]
+
+
+def test_a_grammar_that_takes_too_long_is_ended() -> None:
+    with pytest.raises(TooSlowError):
+        parse_tree_within("python", b"x=[" * 100_000, 0.0)
