@@ -15,7 +15,6 @@ import pytest
 from lsp_server.config import Settings
 from lsp_server.paths import Folders
 
-EXECUTABLE = Path(sys.executable).with_name("crosslight")
 _STATED_FOR_USERS = ("XDG_", "HF_", "CROSSLIGHT", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "COLUMNS", "ORT_")
 
 
@@ -27,6 +26,7 @@ class Command:
     prefix: tuple[str, ...] = ()
     """A program that runs it (`unshare -n`)."""
     variables: Mapping[str, str] = field(default_factory=dict)
+    program: tuple[str, ...] = (str(Path(sys.executable).with_name("crosslight")),)
 
     @property
     def cache(self) -> Path:
@@ -60,8 +60,11 @@ class Command:
     def under(self, *prefix: str) -> Command:
         return replace(self, prefix=prefix)
 
+    def running(self, *program: object) -> Command:
+        return replace(self, program=tuple(map(str, program)))
+
     def argv(self, *arguments: object) -> list[str]:
-        return [*self.prefix, str(EXECUTABLE), *map(str, arguments)]
+        return [*self.prefix, *self.program, *map(str, arguments)]
 
     def start(self, *arguments: object, cwd: Path | None = None, **options) -> subprocess.Popen[str]:
         defaults = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
