@@ -52,6 +52,8 @@ ARMS: Mapping[str, tuple[Retriever, ...]] = {
 }
 RANKS = (1, 5, 10)
 _N = 20
+_SHARE_WITHOUT_IMPORT = 0.4
+"""Of a case without its import in the fit, against one as written: more of it is luck."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +210,7 @@ def latency(root: Path, cache: Path, embedder: Embedder, n_queries: int = 300) -
 
 def fit(packages: Sequence[Package], cache: Path, embedder: Embedder) -> dict[str, float]:
     """Return sign weights under which authors' next definitions are likeliest: softmax over candidates."""
-    tables: list[tuple[np.ndarray, np.ndarray]] = []
+    tables: list[tuple[np.ndarray, np.ndarray, float]] = []
     for package in packages:
         repository = index(fetch(package, cache), cache / "indexes" / package.name, embedder)
         for case in cases(package, cache):
@@ -217,20 +219,23 @@ def fit(packages: Sequence[Package], cache: Path, embedder: Embedder) -> dict[st
     mean, square = np.zeros_like(weights), np.zeros_like(weights)
     for step in range(1, 501):  # Adam
         gradient = 0.004 * weights
-        for signs, chosen in tables:
+        for signs, chosen, share in tables:
             odds = np.exp(signs @ weights - (signs @ weights).max())
             wanted = odds * chosen
-            gradient += (odds / odds.sum() - wanted / wanted.sum()) @ signs / len(tables)
+            gradient += (odds / odds.sum() - wanted / wanted.sum()) @ signs * share / len(tables)
         mean, square = 0.9 * mean + 0.1 * gradient, 0.99 * square + 0.01 * gradient**2
         weights = weights - 0.05 * (mean / (1 - 0.9**step)) / (np.sqrt(square / (1 - 0.99**step)) + 1e-8)
     return {sign: round(float(weight), 2) for sign, weight in zip(SIGN_WEIGHTS, weights, strict=True)}
 
 
-def _choices(case: Case, catalogue: Catalogue) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield (signs of the candidates, 1 for needed ones) for each needed definition among them."""
+def _choices(case: Case, catalogue: Catalogue) -> Iterator[tuple[np.ndarray, np.ndarray, float]]:
+    """Yield (signs of the candidates, 1 for needed ones, weight) for each needed definition among them."""
     names = frozenset(needed.name for needed in case.needed)
     hidden = WithoutImports(catalogue, case.path, names)
-    for source, prefix in ((catalogue, case.prefix), (hidden, without_imports(case.prefix, names))):
+    for source, prefix, share in (
+        (catalogue, case.prefix, 1.0),
+        (hidden, without_imports(case.prefix, names), _SHARE_WITHOUT_IMPORT),
+    ):
         around = read_surroundings(prefix, case.suffix)
         imports = imports_of_buffer(prefix, case.path, around.n_uses, source)
         found = find_candidates(
@@ -246,7 +251,7 @@ def _choices(case: Case, catalogue: Catalogue) -> Iterator[tuple[np.ndarray, np.
             exact, _ = accepted(needed, catalogue)
             chosen = np.array([float(definition.id in exact) for definition, _ in others])
             if chosen.any():
-                yield signs, chosen
+                yield signs, chosen, share
 
 
 def main() -> None:

@@ -22,45 +22,42 @@ from indexer.types import Definition
 SIGN_WEIGHTS: Mapping[str, float] = {
     # How its name came up
     "imported": 1.18,
-    "unused_import": 4.58,
-    "by_name": 1.07,
-    "by_type": 0.38,
-    "before": 0.99,
-    "same_line": 0.92,
-    "after": 0.43,
-    "uses": -0.15,
-    "called": 0.88,
-    "callee": 1.51,
-    "signature": 0.06,
-    "hop": 0.88,
+    "unused_import": 4.37,
+    "by_name": 0.97,
+    "by_type": 0.40,
+    "before": 1.04,
+    "same_line": 1.03,
+    "after": 0.48,
+    "called": 0.70,
+    "callee": 1.38,
+    "signature": 0.22,
+    "hop": 0.40,
     # Values whose class is known
-    "receiver_class": 2.09,
-    "receiver_member": 3.73,
-    "next_class": 1.44,
-    "next_member": 2.08,
+    "receiver_class": 1.82,
+    "receiver_member": 3.28,
+    "next_class": 1.22,
+    "next_member": 1.80,
     "scope_class": 0.44,
-    "scope_member": 2.41,
-    "scope_module": -0.94,
-    "crowd": -0.26,
-    "base": -0.31,
-    "base_member": 1.08,
-    "own_member": 1.00,
-    "overridden": 0.29,
+    "scope_member": 2.24,
+    "scope_module": -0.88,
+    "crowd": 0.24,
+    "base": -0.23,
+    "base_member": 0.86,
+    "own_member": 0.95,
+    "overridden": 0.37,
     # What is typed already
-    "typed": 2.20,
-    "typed_otherwise": -2.00,
-    "typed_inside": -0.20,
-    "named_otherwise": -0.01,
-    "dotted_free": -0.68,
+    "typed": 2.33,
+    "typed_otherwise": -1.88,
+    "dotted_free": -0.61,
     # What it is
-    "popularity": 0.19,
-    "is_class": 0.35,
-    "is_method": -1.81,
-    "is_constant": -0.17,
-    "same_folder": 0.65,
-    "echoes_line": 1.70,
-    "echoes_near": 0.71,
-    "echoes_function": 0.74,
+    "popularity": 0.28,
+    "is_class": 0.40,
+    "is_method": -1.55,
+    "is_constant": 0.42,
+    "same_folder": 0.66,
+    "echoes_line": 1.62,
+    "echoes_near": 0.70,
+    "echoes_function": 0.70,
 }
 """Sign -> weight; higher speaks for the definition."""
 
@@ -152,7 +149,6 @@ class _Gathering:
             signs = {
                 "after" if mention.after else "before": _nearness(mention.n_lines),
                 "same_line": float(mention.n_lines == 0 and not mention.after),
-                "uses": math.log(mention.n_uses),
                 "called": float(mention.called),
                 "callee": float(mention.name == self._around.callee),
                 "signature": float(mention.name in self._around.signature_names),
@@ -202,13 +198,13 @@ class _Gathering:
             self._add(cls, f"type of {name}", **{f"{role}_class": nearness})
             for owner in self._inference.owners(cls):
                 members = self._resolver.members(owner)[:_MAX_MEMBERS]
-                signs = {f"{role}_member": nearness, "crowd": -math.log1p(len(members))}
+                signs = {f"{role}_member": nearness, "crowd": math.log1p(len(members))}
                 for member in members:
                     self._add(member, f"member of {owner.name}, the type of {name}", **signs)
         members = self._resolver.module_members(name, self._path)[:_MAX_MEMBERS]
         signs = {"scope_module" if role == "scope" else f"{role}_member": nearness}
         for member in members:
-            self._add(member, f"in module {name}", crowd=-math.log1p(len(members)), **signs)
+            self._add(member, f"in module {name}", crowd=math.log1p(len(members)), **signs)
 
     def add_bases(self) -> None:
         """Add the bases of the class around the cursor, and their members."""
@@ -273,13 +269,10 @@ def _add_own_signs(
     signs["same_folder"] = float(_folder(definition.path) == _folder(path or ""))
     if around.partial:
         begun = definition.name.startswith(around.partial)
-        inside = (
-            not begun and definition.kind in TYPE_KINDS and _begins_inside(around.partial, definition.text)
-        )
-        signs["typed"], signs["typed_inside"] = float(begun), float(inside)
-        # A name that stands elsewhere too may be complete, with something else to follow it.
+        # A name that stands elsewhere too may be complete, and a class may hold what is begun.
         complete = around.n_uses.get(around.partial, 0) > 1
-        signs["named_otherwise" if complete else "typed_otherwise"] = float(not begun and not inside)
+        excused = complete or (definition.kind in TYPE_KINDS and around.partial in definition.text)
+        signs["typed"], signs["typed_otherwise"] = float(begun), float(not begun and not excused)
     if around.receiver and not signs.get("receiver_member") and not signs.get("base_member"):
         signs["dotted_free"] = float(definition.kind != "method")
 
@@ -299,11 +292,6 @@ class _Echoes:
         parts = set(split_identifiers(candidate.definition.name))
         for sign, terms in self._terms.items():
             candidate.signs[sign] = len(parts & terms) / max(1, len(parts))
-
-
-def _begins_inside(partial: str, text: str) -> bool:
-    """Whether a class has a field or a method that begins so."""
-    return re.search(rf"(?<!\w){re.escape(partial)}", text) is not None
 
 
 def _how(found: Resolved) -> dict[str, float]:
