@@ -85,7 +85,7 @@ def update_files(
     paths: Collection[str],
     *,
     catalogue: Catalogue,
-    vectors: Vectors | None,
+    open_vectors: Callable[[], Vectors | str],
     options: WalkOptions | None = None,
 ) -> Changes:
     """Bring the index up to date with a few files that are said to have changed, appeared or gone.
@@ -97,7 +97,7 @@ def update_files(
         root: The repository's folder.
         paths: POSIX, relative to `root`.
         catalogue: Written to; its owner holds the index's lock.
-        vectors: None leaves the vectors to the next full run.
+        open_vectors: As in `build_index`; without vectors, the next full run makes them.
         options: What the walk leaves out.
 
     Raises:
@@ -108,8 +108,7 @@ def update_files(
     tasks = run.look_for(frozenset(paths))
     run.parse(tasks, 0)
     run.link()
-    if vectors is not None:
-        run.embed(lambda: vectors)
+    run.embed(open_vectors)
     return Changes(*(tuple(run.changes[kind]) for kind in ("added", "changed", "moved", "removed")))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.catalogue import Catalogue
-from indexer.types import Definition, Embedder
+from indexer.types import Definition, Embedder, Span
 from indexer.vectors import VectorStore
 
 BATCH_DEFINITIONS = 256
@@ -25,13 +26,41 @@ def embedding_text(definition: Definition) -> str:
     return f"{name} {name}\n{signature}\n{definition.docstring[:200]}\n{definition.text[:400]}"
 
 
+def vectors_name(embedder: Embedder) -> str:
+    """Return what vectors are kept under: the embedder's name, and what it is given of a definition.
+
+    Vectors of another embedder or of another `embedding_text` cannot be compared with a query's, so that a
+    change of either makes all of them anew. What the text is made of is told from an example, which no change
+    can forget to count up.
+    """
+    recipe = hashlib.blake2b(embedding_text(_EXAMPLE).encode(), digest_size=4).hexdigest()
+    return f"{embedder.name}-{recipe}"
+
+
+_EXAMPLE = Definition(
+    id="0",
+    path="billing/invoice.py",
+    language="python",
+    kind="method",
+    role="source",
+    name="total",
+    qualified_name="Invoice.total",
+    signature="def total(self) -> Money",
+    docstring="".join(f"Sentence {n}. " for n in range(500)),
+    span=Span(0, 1, 0, 1),
+    text="".join(f"line({n})\n" for n in range(1_000)),
+    content_hash="0",
+)
+"""Longer than whatever is cut."""
+
+
 def repair(catalogue: Catalogue, vectors: VectorStore, embedder: Embedder) -> None:
     """Make the catalogue's account of the vector store true again.
 
     Rows that the store lost count as missing from now on, rows that it should not have are deleted. Cheap
     enough for each start: two lists of ids are compared.
     """
-    catalogue.set_embedder(embedder.name)
+    catalogue.set_embedder(vectors_name(embedder))
     if vectors.was_emptied:
         catalogue.forget_vectors()
     present, expected = vectors.ids(), catalogue.embedded_ids()

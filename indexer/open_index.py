@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Self, TypeVar
@@ -18,8 +18,8 @@ import numpy as np
 
 from indexer.build import Vectors, build_index, update_files
 from indexer.catalogue import Catalogue, Changes
-from indexer.embed import repair
-from indexer.errors import DamagedStoreError, StoreError
+from indexer.embed import repair, vectors_name
+from indexer.errors import DamagedStoreError, LockedError, StoreError
 from indexer.report import IndexProgress, IndexStatus, IndexSummary
 from indexer.repository import IndexFolder, checked_root
 from indexer.retrieve import retrieve, search
@@ -28,6 +28,8 @@ from indexer.types import Embedder, RetrievalQuery, RetrievalResult, Retrieved
 from indexer.vectors import ChromaServer, VectorStore
 
 _T = TypeVar("_T")
+
+_SECONDS_BETWEEN_LOOKS = 0.2
 
 
 class EmbedderSource:
@@ -77,8 +79,8 @@ class OpenIndex:
             self._stack = self._stack.pop_all()
 
     def close(self) -> None:
-        """Close everything and give the index up; the caller sees to it that nobody uses it."""
-        with self._write_lock, self._read_lock, self._vectors_lock:
+        """Close everything and give the index up, when nobody uses it any more."""
+        with self._write_lock, self._vectors_lock, self._read_lock:  # in the order of all other methods
             self._close_vectors()
             self._writer.close()
             self._reader.close()
@@ -97,7 +99,11 @@ class OpenIndex:
         cancelled: Callable[[], bool],
         force: bool = False,
     ) -> IndexSummary:
-        """Bring the index up to date; waits for a run in progress. See `build_index`."""
+        """Bring the index up to date; waits for a run in progress, and says so. See `build_index`.
+
+        Raises:
+            LockedError: It was cancelled while it waited.
+        """
         root = checked_root(self.index.root)
 
         def run() -> IndexSummary:
@@ -110,7 +116,7 @@ class OpenIndex:
                 force=force,
             )
 
-        with self._write_lock:
+        with self._turn(on_progress, cancelled):
             summary = self._mending(run)
             notes, self._notes = (*self._notes, *summary.notes), []
             return replace(summary, notes=notes, disk_bytes=self.index.disk_bytes())
@@ -119,12 +125,8 @@ class OpenIndex:
         """Bring the index up to date with a few files; waits for a run in progress. See `update_files`."""
 
         def run() -> Changes:
-            vectors = self._repaired_vectors()
             return update_files(
-                self.index.root,
-                paths,
-                catalogue=self._writer,
-                vectors=None if isinstance(vectors, str) else vectors,
+                self.index.root, paths, catalogue=self._writer, open_vectors=self._repaired_vectors
             )
 
         with self._write_lock:
@@ -132,8 +134,8 @@ class OpenIndex:
 
     def retrieve(self, query: RetrievalQuery) -> RetrievalResult:
         """Return what the cursor needs; goes without vectors until they are open."""
-        vectors = self._vectors
         with self._read_lock:
+            vectors = self._vectors  # not closed while the lock is held
             result = retrieve(
                 query,
                 catalogue=self._reader,
@@ -148,8 +150,8 @@ class OpenIndex:
     def search(self, text: str, n: int) -> tuple[Retrieved, ...]:
         """Return the definitions that a text describes; opens the vectors first, if there are any."""
         self.open_vectors()
-        vectors = self._vectors
         with self._read_lock:
+            vectors = self._vectors
             return search(
                 text,
                 n=n,
@@ -190,18 +192,33 @@ class OpenIndex:
             embedder = self._embedders.get()
             if isinstance(embedder, str):
                 self._no_vectors = embedder
-            elif statistics.n_embedded == 0 or statistics.embedder != embedder.name:
+            elif statistics.n_embedded == 0 or statistics.embedder != vectors_name(embedder):
                 self._no_vectors = "there are none yet; an indexing run makes them"
             else:
                 with contextlib.suppress(StoreError):
                     self._open_vectors(embedder)
+
+    @contextlib.contextmanager
+    def _turn(
+        self, on_progress: Callable[[IndexProgress], None], cancelled: Callable[[], bool]
+    ) -> Iterator[None]:
+        """Be the one run for the length of the block."""
+        if not self._write_lock.acquire(blocking=False):
+            on_progress(IndexProgress("wait", 0, 0, 0.0, 0))
+            while not self._write_lock.acquire(timeout=_SECONDS_BETWEEN_LOOKS):
+                if cancelled():
+                    raise LockedError(f"another run of {self.index.root} went on, and was not waited for")
+        try:
+            yield
+        finally:
+            self._write_lock.release()
 
     def _open_vectors(self, embedder: Embedder) -> Vectors:
         try:
             store = VectorStore.open(
                 self._server or self.index.vectors_folder,
                 collection=self.index.collection,
-                embedder=embedder.name,
+                embedder=vectors_name(embedder),
             )
             store.query(np.ones(embedder.n_dimensions, dtype=np.float32), 1)
         except StoreError as error:

@@ -78,9 +78,12 @@ def receive(connection: Connection) -> dict[str, Any]:
 
     Raises:
         EOFError: The other side closed the connection.
-        OSError: It broke.
+        OSError: It broke, or what came is no message.
     """
-    message = json.loads(connection.recv_bytes())
+    try:
+        message = json.loads(connection.recv_bytes())
+    except ValueError as error:
+        raise OSError("the other side does not speak this protocol") from error
     if not isinstance(message, dict):
         raise OSError("the other side does not speak this protocol")
     return message

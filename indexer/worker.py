@@ -15,10 +15,12 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import filelock
 
@@ -31,10 +33,13 @@ from indexer.types import Embedder
 from indexer.vectors import ChromaServer
 from indexer.wire import PROTOCOL, Rendezvous, error_to_json, query_from_json, receive, result_to_json, send
 
+_T = TypeVar("_T")
+
 _MAX_OPEN = 4
 """Repositories kept open; each costs about 17 file handles, 6 threads, and its vectors in memory."""
 _LOCK_PATIENCE_S = 10.0
 _INDEXING_NICENESS = 10
+_SECONDS_BEFORE_ACCEPTING_AGAIN = 0.1
 
 
 def serve(
@@ -75,6 +80,7 @@ def serve(
         try:
             _run(worker, listener, idle_s)
         finally:
+            worker.stopping.set()
             listener.close()
             worker.close()
 
@@ -113,8 +119,9 @@ def _accept(worker: _Worker, listener: Listener) -> None:
     while not worker.stopping.is_set():
         try:
             connection = listener.accept()
-        except OSError:
-            return  # closed
+        except OSError:  # closed; or out of file handles for a moment, or an asker that was gone at once
+            worker.stopping.wait(_SECONDS_BEFORE_ACCEPTING_AGAIN)
+            continue
         threading.Thread(target=worker.converse, args=(connection,), daemon=True, name="converse").start()
 
 
@@ -200,8 +207,9 @@ class _Worker:
             # An asker that waits for its answer sends nothing: whatever can be read is the end.
             return self.stopping.is_set() or connection.poll()
 
-        with self._using(checked_root(Path(params["root"]))) as index, _low_priority():
-            return index.build(on_progress=on_progress, cancelled=gone, force=params["force"]).to_json()
+        with self._using(checked_root(Path(params["root"]))) as index:
+            build = partial(index.build, on_progress=on_progress, cancelled=gone, force=params["force"])
+            return at_low_priority(build).to_json()
 
     def _update(self, _: Connection, params: dict[str, Any]) -> dict[str, Any]:
         with self._using(checked_root(Path(params["root"]))) as index:
@@ -277,15 +285,18 @@ class _Worker:
             self._open.pop(key).close()
 
 
-@contextlib.contextmanager
-def _low_priority() -> Iterator[None]:
-    """Let everything else on the machine go first, completions above all.
+def at_low_priority(work: Callable[[], _T]) -> _T:
+    """Return what `work` does, in a thread that lets everything else go first, completions above all.
 
-    Linux counts niceness by thread, and children inherit it; elsewhere it is the whole process's, which also
-    answers retrieval, so that nothing is changed there. It cannot be lowered again without a privilege, but
-    this thread serves a single connection.
+    Linux counts niceness by thread, and threads and children inherit it; it cannot be lowered again without a
+    privilege, hence a thread that ends with the work. Elsewhere niceness is the whole process's, which also
+    answers retrieval, so that nothing is changed there.
     """
+    with ThreadPoolExecutor(1, thread_name_prefix="index", initializer=_lower_priority) as thread:
+        return thread.submit(work).result()
+
+
+def _lower_priority() -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _INDEXING_NICENESS)
-    yield

@@ -80,6 +80,9 @@ def index_with_bar(client: IndexClient, repository: Path, *, force: bool) -> Ind
     with PhaseBar() as bar:
 
         def show(progress: IndexProgress) -> None:
+            if progress.phase == "wait":
+                bar.update("wait", 0, 0, "another run of this repository goes on")
+                return
             unit = "definitions" if progress.phase == "embed" else "files"
             detail = f"{progress.n_done} {unit}, {progress.per_second:.0f}/s"
             bar.update(progress.phase, progress.n_done, progress.n_total, detail)

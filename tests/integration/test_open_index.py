@@ -11,6 +11,7 @@ import pytest
 from fakes import INVOICING, HashingEmbedder, write_files
 
 from indexer.catalogue import Changes
+from indexer.embed import vectors_name
 from indexer.errors import LockedError, RootError, StoreError
 from indexer.open_index import EmbedderSource, OpenIndex
 from indexer.report import IndexProgress, IndexSummary
@@ -174,8 +175,18 @@ def test_another_embedder_makes_all_vectors_anew(opener: Opener, opened: OpenInd
         reopened.open_vectors()
         assert "none yet" in (reopened.status().no_vectors or "")
         summary = build(reopened)
-    assert summary.embedder == "hashing-other"
+    assert summary.embedder == vectors_name(other)
     assert other.n_embedded == summary.n_definitions == summary.n_embedded
+
+
+def test_another_text_to_embed_makes_all_vectors_anew(
+    opener: Opener, opened: OpenIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened.close()
+    monkeypatch.setattr("indexer.embed.embedding_text", lambda definition: definition.text)
+    with opener.open() as reopened:
+        summary = build(reopened)
+    assert opener.embedder.n_embedded == summary.n_definitions == summary.n_embedded
 
 
 def test_vectors_that_are_lost_or_left_over_are_mended_at_the_next_run(
@@ -297,6 +308,20 @@ def test_a_server_that_does_not_answer_costs_the_vectors_only(opener: Opener) ->
         summary = build(opened)
     assert summary.n_definitions > 0
     assert "http://127.0.0.1:9" in summary.notes[0]
+
+
+def test_a_server_that_does_not_answer_does_not_keep_a_file_from_being_updated(opener: Opener) -> None:
+    with opener.open(server=ChromaServer("127.0.0.1", 1)) as opened:
+        assert opened.update(["shop.py"]).added
+        assert "shop.py" in opened._reader.paths()
+
+
+def test_a_run_that_waits_for_another_says_so_and_can_be_cancelled(opened: OpenIndex) -> None:
+    told: list[IndexProgress] = []
+    with opened._write_lock, pytest.raises(LockedError, match="another run"):
+        opened.build(on_progress=told.append, cancelled=lambda: True)
+    assert [progress.phase for progress in told] == ["wait"]
+    assert build(opened).is_complete
 
 
 def test_a_summary_and_progress_survive_json(opened: OpenIndex) -> None:

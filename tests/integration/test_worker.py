@@ -1,8 +1,11 @@
+import errno
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -13,6 +16,7 @@ from indexer.errors import RootError, WorkerError
 from indexer.report import IndexProgress
 from indexer.types import RetrievalQuery
 from indexer.wire import Rendezvous, receive
+from indexer.worker import _accept, at_low_priority
 
 N_EACH = 16
 MANY_FILES = {
@@ -249,3 +253,38 @@ def test_a_message_that_is_no_object_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match="protocol"):
         receive(Talker())  # type: ignore[arg-type]
+
+
+def test_bytes_that_are_no_message_are_refused(tmp_path: Path) -> None:
+    class Talker:
+        def recv_bytes(self) -> bytes:
+            return b"\xff\xfe"
+
+    with pytest.raises(OSError, match="protocol"):
+        receive(Talker())  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the priority is the whole process's")
+def test_indexing_leaves_the_priority_of_the_thread_that_asked_for_it() -> None:
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    before = niceness()
+    assert at_low_priority(niceness) == max(before, 10)
+    assert niceness() == before
+
+
+def test_a_worker_that_is_out_of_handles_for_a_moment_goes_on_accepting() -> None:
+    stopping = threading.Event()
+    n_asked = 0
+
+    class Busy:
+        def accept(self) -> None:
+            nonlocal n_asked
+            n_asked += 1
+            if n_asked == 2:
+                stopping.set()
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    _accept(SimpleNamespace(stopping=stopping), Busy())  # type: ignore[arg-type]
+    assert n_asked == 2
