@@ -30,6 +30,7 @@ from lsp_server.render import print_completion, print_definitions, print_finding
 from model.errors import ModelError
 
 if TYPE_CHECKING:
+    from indexer.report import IndexStatus
     from indexer.types import RetrievalQuery, RetrievalResult
     from lsp_server.completer import Retrieve
 
@@ -129,14 +130,14 @@ def complete(
 
 
 def _open_retrieval(stack: ExitStack, folders: Folders, repository: Path) -> Retrieve:
-    """Return what asks the repository's index, which is made if there is none.
+    """Return what asks the repository's index, which is made if there is none, or finished.
 
     An index that cannot be had costs the retrieval, not the completion: the question then answers with the
     reason.
     """
     try:
         client = stack.enter_context(assemble.connect_index(folders))
-        if not client.status(repository).exists:
+        if not _is_whole(client.status(repository)):
             index_with_bar(client, repository, force=False)
     except IndexerError as error:
         reason = error
@@ -146,6 +147,12 @@ def _open_retrieval(stack: ExitStack, folders: Folders, repository: Path) -> Ret
 
         return refuse
     return partial(client.retrieve, repository.absolute())
+
+
+def _is_whole(status: IndexStatus) -> bool:
+    """Return whether an index is fit for use: not begun and left, nor emptied by an upgrade."""
+    has_all = status.n_files > 0 and status.n_embedded >= status.n_definitions
+    return status.exists and (has_all or status.is_indexing)
 
 
 @app.command()

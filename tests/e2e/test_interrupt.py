@@ -100,6 +100,17 @@ def test_while_indexing_the_next_run_finishes_the_work(
     assert_whole(summary)
 
 
+def test_a_completion_finishes_an_index_that_was_left_half(
+    with_model: Command, large_repository: Path
+) -> None:
+    cursor = f"{large_repository}/module_0.py:3"
+    with Terminal(with_model, "complete", cursor) as terminal:
+        terminal.wait_for("parse")
+        interrupted(terminal)
+    assert "embed: " in with_model("complete", cursor).stderr
+    assert "embed: " not in with_model("complete", cursor).stderr
+
+
 @pytest.mark.parametrize("phase", ["parse", "embed"])
 @pytest.mark.parametrize("victim", ["the index worker", "the command"])
 def test_killed_while_indexing_the_next_run_finishes_the_work(
