@@ -42,6 +42,7 @@ test: lint model ## Set up, run every check and every test
 gpu: $(BIN)/crosslight ## Put the CUDA build of onnxruntime in the CPU build's place
 	$(BIN)/python -m pip install --quiet --editable '.[gpu]'
 	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps onnxruntime-gpu
+	$(BIN)/crosslight model pull
 	$(BIN)/crosslight doctor
 
 clean: ## Remove what the build made here (models and indexes stay; see `crosslight cache`)

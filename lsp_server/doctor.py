@@ -67,12 +67,7 @@ def check_wheels() -> Finding:
     problem = assemble.cuda_problem()
     if problem is None:
         return Finding("onnxruntime build", "ok", "CUDA")
-    return Finding(
-        "onnxruntime build",
-        "warning",
-        f"onnxruntime-gpu is installed, but not in use: {problem}",
-        "pip install --force-reinstall --no-deps onnxruntime-gpu",
-    )
+    return Finding("onnxruntime build", "warning", f"onnxruntime-gpu is installed, but not in use: {problem}")
 
 
 def check_settings(loaded: LoadedSettings, folders: Folders) -> Iterator[Finding]:

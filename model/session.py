@@ -321,6 +321,7 @@ def _open_on_cuda(
 
 def _load_cuda_libraries() -> str:
     """Load what the installed wheels bring, and return what onnxruntime printed about what it could not."""
+    onnxruntime.set_default_logger_severity(_QUIET)  # a session's own level does not reach this far
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         onnxruntime.preload_dlls()
