@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 Phase = Literal["wait", "scan", "parse", "link", "embed", "compact"]
-"""`wait`: another run of this repository goes on. `scan`: look for files that changed. `parse`: read and parse
-those, and store what they hold. `link`: resolve imports. `embed`: make the vectors that are missing. `compact`:
-tidy up after many writes."""
+"""`wait`: another run of this repository goes on. `scan`: look for files that changed. `parse`: read and
+parse those, and store what they hold. `link`: resolve imports. `embed`: make the vectors that are missing.
+`compact`: tidy up after many writes."""
 
 
 @dataclass(frozen=True, slots=True)
