@@ -303,7 +303,7 @@ def _how(found: Resolved) -> dict[str, float]:
 def _place(mention: Mention, how: Mapping[str, float]) -> str:
     side = "below" if mention.after else "above"
     here = mention.n_lines == 0 and not mention.after
-    where = "on this line" if here else f"{mention.n_lines} lines {side}"
+    where = "on this line" if here else f"{mention.n_lines} line{'s' * (mention.n_lines != 1)} {side}"
     return f"{'imported, ' if 'imported' in how else ''}named {where}"
 
 

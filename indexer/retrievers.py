@@ -71,7 +71,10 @@ def by_vector(
     n: int = N_PER_RETRIEVER,
 ) -> list[Hit]:
     """Return the definitions whose vectors are nearest to a text's."""
-    cosines = dict(vectors.query(embedder.embed([text])[0], n))
+    vector = embedder.embed([text])[0]
+    if not vector.any():
+        return []  # a text without words is equally far from everything
+    cosines = dict(vectors.query(vector, n))
     return [
         Hit(definition, f"cosine {cosines[definition.id]:.2f}")
         for definition in catalogue.definitions(list(cosines))
@@ -87,6 +90,6 @@ def lines_around(prefix: str, suffix: str, n_before: int, n_after: int) -> str:
 
 def _shared_terms(terms: Sequence[str], definition: Definition) -> str:
     """Return the longest terms that a definition shares with a query: length goes with rarity."""
-    present = set(split_identifiers(definition.text))
+    present = set(split_identifiers(f"{definition.qualified_name} {definition.signature} {definition.text}"))
     shared = sorted((term for term in terms if term in present), key=lambda term: (-len(term), term))
     return "terms: " + ", ".join(shared[:_N_SHOWN_TERMS])

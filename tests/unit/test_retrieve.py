@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from memory_catalogue import Clock, FixedVectors, MemoryCatalogue, UnitEmbedder, definition
 
 from indexer.retrieve import RANK_CONSTANT, ROLE_FACTORS, fuse, retrieve, search
-from indexer.retrievers import Hit
+from indexer.retrievers import Hit, by_terms, by_vector
 from indexer.types import Import, RetrievalQuery, RetrievalResult
 
 INVOICE = definition(
@@ -286,3 +289,22 @@ def test_search_joins_words_and_vectors() -> None:
 @pytest.mark.parametrize("question", ["", "   ", "???", "\x00"])
 def test_search_for_nothing_finds_nothing_by_name(question: str) -> None:
     assert search(question, catalogue=MemoryCatalogue(ALL), vectors=None, embedder=None, n=5) == ()
+
+
+def test_a_text_without_words_is_near_to_nothing() -> None:
+    class ByWords(UnitEmbedder):
+        def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+            return super().embed(texts) * np.array([[bool(text.strip())] for text in texts], dtype=np.float32)
+
+    catalogue, vectors = MemoryCatalogue(ALL), FixedVectors([(UNRELATED.id, 0.0)])
+    assert by_vector("", catalogue, vectors, ByWords()) == []
+    assert by_vector("word", catalogue, vectors, ByWords()) != []
+
+
+def test_the_terms_that_are_shown_include_those_of_the_name() -> None:
+    class ByName(MemoryCatalogue):
+        def bm25(self, *_: object, **__: object) -> list[tuple[str, float]]:
+            return [(UNRELATED.id, 1.0)]
+
+    (hit,) = by_terms("zebra", ByName([replace(UNRELATED, text="pass")]))
+    assert hit.detail == "terms: zebra"
