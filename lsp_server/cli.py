@@ -20,7 +20,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from indexer.errors import IndexerError
-from lsp_server import assemble, cli_cache, cli_model
+from lsp_server import assemble, cli_cache, cli_eval, cli_model
 from lsp_server.config import Settings, load_settings
 from lsp_server.console import complain, index_with_bar
 from lsp_server.document import Cursor, find_root, open_document
@@ -58,6 +58,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_model.app, name="model")
 app.add_typer(cli_cache.app, name="cache")
+app.command("eval")(cli_eval.evaluate)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text for people.")]
 Root = Annotated[

@@ -62,7 +62,7 @@ def clear(
         bool, typer.Option("--models", help="Remove the models too; they must be fetched again.")
     ] = False,
 ) -> None:
-    """Remove indexes; they are made again when they are needed."""
+    """Remove indexes and the answers of evaluations; they are made again when they are needed."""
     from indexer.repository import IndexFolder
 
     folders = Folders.of_user()
@@ -75,7 +75,7 @@ def clear(
             print(f"{repository}: {human_bytes(client.remove(repository))} freed")
         return
     assemble.stop_worker(folders)
-    freed = _remove(folders.index) + (_remove(folders.models) if models else 0)
+    freed = _remove(folders.index) + _remove(folders.evaluations) + (_remove(folders.models) if models else 0)
     print(f"{human_bytes(freed)} freed")
 
 

@@ -38,6 +38,11 @@ class Folders:
         )
 
     @property
+    def evaluations(self) -> Path:
+        """Answers of `crosslight eval`; they hold the user's code, and can be made again."""
+        return self.index.with_name("evaluations")
+
+    @property
     def config_file(self) -> Path:
         """The user-level settings; a workspace cannot override what runs or connects."""
         return self.config / "config.toml"
