@@ -28,6 +28,8 @@ TEXT_LINES = (2, 0)
 """Lines before and after the cursor that are embedded; measured by `bench/embedders.py`."""
 _MAX_WINDOW_CHARACTERS = 4_000
 _N_SHOWN_TERMS = 4
+_EXPLAINED_CHARACTERS = 1_000
+"""Of a definition, in search of shared terms to show: all of 40 long texts took longer than finding them."""
 
 
 class VectorQuery(Protocol):
@@ -90,6 +92,7 @@ def lines_around(prefix: str, suffix: str, n_before: int, n_after: int) -> str:
 
 def _shared_terms(terms: Sequence[str], definition: Definition) -> str:
     """Return the longest terms that a definition shares with a query: length goes with rarity."""
-    present = set(split_identifiers(f"{definition.qualified_name} {definition.signature} {definition.text}"))
+    read = f"{definition.qualified_name} {definition.signature} {definition.text[:_EXPLAINED_CHARACTERS]}"
+    present = set(split_identifiers(read))
     shared = sorted((term for term in terms if term in present), key=lambda term: (-len(term), term))
     return "terms: " + ", ".join(shared[:_N_SHOWN_TERMS])
