@@ -8,6 +8,7 @@ the next run does the rest. This file does not know who asks, nor in which proce
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -310,13 +311,13 @@ class _Run:
 
 
 def _stat(root: Path, path: str) -> WalkedFile | None:
-    """Return a file that was indexed before, if it is still a file and no link."""
+    """Return a file that was indexed before, if it is still a file, and no link leads to it."""
     absolute = root / path
     try:
         status = absolute.lstat()
     except OSError:
         return None
-    if not absolute.is_file() or absolute.is_symlink():
+    if not stat.S_ISREG(status.st_mode) or absolute.parent.resolve() != absolute.parent:
         return None
     return WalkedFile(path, absolute, status.st_size, status.st_mtime_ns)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from multiprocessing.connection import Client, Connection
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import filelock
@@ -35,6 +36,17 @@ _START_S = 30.0
 """How long a worker may take until it listens: its imports, on a busy machine."""
 _GREETING_S = 10.0
 _MAX_LOG_BYTES = 1_000_000
+_WORKER_ENVIRONMENT = MappingProxyType(
+    {
+        # Products of a few hundred rows: threads would wait for each other, at twice the processor time.
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        # Each thread of the vector store would keep freed memory for itself.
+        "MALLOC_ARENA_MAX": "1",
+    }
+)
+"""Read by libraries when they are loaded, so that they must be set from outside."""
 
 
 class _GoneError(Exception):
@@ -290,6 +302,7 @@ class IndexClient:
                 stdout=handle,
                 stderr=handle,
                 cwd=self._index_dir,
+                env=os.environ | _WORKER_ENVIRONMENT,
                 **detached,
             )
         except OSError as error:

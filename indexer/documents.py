@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 _MAX_SECTION_LINES = 60
 _MAX_HEADING_CHARS = 120
-_ATX_HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
+_ATX_HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*))?$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _UNDERLINE = re.compile(r"([=\-~^\"'`#*+:.<>_])\1{2,}[ \t]*$")
 _SETEXT_UNDERLINE = re.compile(r" {0,3}([=-])\1{2,}[ \t]*$")
@@ -64,7 +64,7 @@ def _markdown_headings(lines: Sequence[str]) -> Iterator[tuple[int, int, str]]:
         elif fence:
             continue
         elif match := _ATX_HEADING.match(line):
-            yield row, len(match[1]), _title(match[2] or "")
+            yield row, len(match[1]), _title(_without_closing_marks(match[2] or ""))
         elif row and (match := _SETEXT_UNDERLINE.match(line)) and _is_title(lines, row - 1):
             yield row - 1, 1 if match[1] == "=" else 2, _title(lines[row - 1])
 
@@ -87,6 +87,13 @@ def _is_title(lines: Sequence[str], row: int) -> bool:
     line = lines[row].strip()
     above_is_free = row == 0 or not lines[row - 1].strip() or _UNDERLINE.match(lines[row - 1]) is not None
     return bool(line) and len(line) <= _MAX_HEADING_CHARS and above_is_free and not _UNDERLINE.match(line)
+
+
+def _without_closing_marks(title: str) -> str:
+    """Return an ATX heading's text without the `#` that may close it, which a space must precede."""
+    title = title.strip()
+    bare = title.rstrip("#")
+    return bare if not bare or bare[-1] in " \t" else title
 
 
 def _title(text: str) -> str:

@@ -190,8 +190,50 @@ def _without_trailing_spaces(line: str) -> str:
     return stripped + " " if n_backslashes % 2 and len(line) > len(stripped) else stripped
 
 
+_STAR = "[^/]*"
+_DEEP = "(?:.*/)?"
+"""What `**/` matches."""
+
+
 def _wildmatch_regex(pattern: str) -> str | None:
     """Return the regular expression of a pattern, or None where git lets the pattern match nothing."""
+    parts = _wildmatch_parts(pattern)
+    return None if parts is None else _linear_regex(parts)
+
+
+def _linear_regex(parts: Sequence[str]) -> str:
+    """Join the parts of a pattern so that matching never tries more than it must.
+
+    What stands between two stars is taken where it is found first, for good: the second star reaches as far
+    from there as from any later place. The same holds for the components between two `**/`. Else a pattern
+    of a dozen stars, which any repository may hold, would take hours over one long name.
+    """
+    first, *others = _split(parts, _DEEP)
+    regex = _within_folders(first)
+    for index, group in enumerate(others):
+        inner = _within_folders(group)
+        regex += f"(?:.*/)?{inner}" if index == len(others) - 1 else f"(?>(?:.*?/)??{inner})"
+    return regex + r"\Z"
+
+
+def _within_folders(parts: Sequence[str]) -> str:
+    first, *others = ("".join(piece) for piece in _split(parts, _STAR))
+    between = "".join(f"(?>[^/]*?{piece})" for piece in others[:-1])
+    return first + between + "".join(_STAR + last for last in others[-1:])
+
+
+def _split(parts: Sequence[str], separator: str) -> list[list[str]]:
+    groups: list[list[str]] = [[]]
+    for part in parts:
+        if part == separator:
+            groups.append([])
+        else:
+            groups[-1].append(part)
+    return groups
+
+
+def _wildmatch_parts(pattern: str) -> list[str] | None:
+    """Translate a pattern piece by piece; None where git lets it match nothing."""
     parts: list[str] = []
     i = 0
     while i < len(pattern):
@@ -219,19 +261,19 @@ def _wildmatch_regex(pattern: str) -> str | None:
         else:
             parts.append(re.escape(char))
             i += 1
-    return "".join(parts) + r"\Z"
+    return parts
 
 
 def _stars_regex(pattern: str, start: int, end: int) -> tuple[str, int]:
     """Translate the stars `pattern[start:end]`; also return where to go on."""
     bounded_before = start == 0 or pattern[start - 1] == "/"
     if end - start < 2 or not bounded_before:
-        return "[^/]*", end
+        return _STAR, end
     if end == len(pattern):
         return ".*", end
     if pattern[end] == "/":
-        return "(?:.*/)?", end + 1
-    return "[^/]*", end
+        return _DEEP, end + 1
+    return _STAR, end
 
 
 def _bracket_regex(pattern: str, start: int) -> tuple[str, int] | None:

@@ -16,6 +16,7 @@ from indexer.types import Import
 
 _MAX_NAMES = 500
 """Of one statement; more is data, not code."""
+_MAX_MODULE_CHARS = 300
 _WORDS_BEFORE = re.compile(r"^(?:pub(?:\([^)]*\))?|use|import|using|global|static|extern|crate|unsafe)\s+")
 _QUOTED = re.compile(r"""["'<]([^"'<>\n]+)["'>]""")
 
@@ -28,7 +29,7 @@ def imports_of(language: str, nodes: Iterable[Node]) -> tuple[Import, ...]:
     found: dict[Import, None] = {}
     for node in sorted(nodes, key=lambda node: node.start_byte):
         for local_name, module, name in read(node):
-            if module and len(module) < 300:
+            if module and len(module) < _MAX_MODULE_CHARS:
                 found[Import(local_name, module, name, node.start_point[0])] = None
     return tuple(found)
 
@@ -208,11 +209,11 @@ def _ruby(node: Node) -> Iterator[_Row]:
 
 
 def _bash(node: Node) -> Iterator[_Row]:
-    argument = node.child_by_field_name("argument")
+    argument = _unquoted(node.child_by_field_name("argument"))
+    if len(argument) > _MAX_MODULE_CHARS:
+        return
     # `"$(dirname "$0")/lib.sh"`, `$HERE/lib.sh`: what follows the computed folder
-    module = (
-        re.sub(r"^.*[})\w]\"?/(?=[\w.-]+(?:/[\w.-]+)*$)|^\$\w+/", "", _unquoted(argument)) if argument else ""
-    )
+    module = re.sub(r"^.*[})\w]\"?/(?=[\w.-]+(?:/[\w.-]+)*$)|^\$\w+/", "", argument)
     if module and "$" not in module:
         yield "*", module, "*"
 

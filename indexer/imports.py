@@ -88,18 +88,21 @@ def _ecmascript(imp: Import, path: str, files: RepoFiles) -> Iterator[str]:
     if module.startswith("."):
         yield from _js_files(_joined(_folder_of(path), module))
         return
-    for alias, unordered in files.js_aliases.items():
-        targets = sorted(unordered, key=lambda target: -n_shared_parts(target, path))
+    for alias, targets in files.js_aliases.items():
         head, star, tail = alias.partition("*")
         if star and module.startswith(head) and module.endswith(tail):
             matched = module[len(head) : len(module) - len(tail)]
-            for target in targets:
+            for target in _nearest_first(targets, path):
                 yield from _js_files(posixpath.normpath(target.replace("*", matched)))
         elif not star and (module == alias or module.startswith(alias + "/")):
-            for target in targets:
+            for target in _nearest_first(targets, path):
                 rest = module[len(alias) :].lstrip("/")
                 yield from _js_files(_joined(target, rest))
                 yield from _js_files(_joined(target, posixpath.join("src", rest)))
+
+
+def _nearest_first(targets: Collection[str], path: str) -> list[str]:
+    return sorted(targets, key=lambda target: -n_shared_parts(target, path))
 
 
 def _js_files(base: str) -> Iterator[str]:

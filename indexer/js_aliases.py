@@ -18,8 +18,10 @@ _EXTENSIONS = (".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts")
 _MAX_FOLDERS = 500
 _MAX_DEPTH = 4
 _MAX_FILE_BYTES = 200_000
-_COMMENT_OR_STRING = re.compile(r'("(?:[^"\\]|\\.)*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
-_TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])')
+# What is never closed reaches to the end: to give up and try again at each quote would take quadratic time.
+_STRING = r'("(?:[^"\\]|\\.|\\\Z)*+(?:"|\Z))'
+_COMMENT_OR_STRING = re.compile(_STRING + r"|//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
+_TRAILING_COMMA = re.compile(_STRING + r"|,(?=\s*+[}\]])", re.DOTALL)
 
 
 def read_js_aliases(root: Path, paths: Iterable[str]) -> dict[str, tuple[str, ...]]:

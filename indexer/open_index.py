@@ -21,9 +21,10 @@ from indexer.catalogue import Catalogue, Changes
 from indexer.embed import repair, vectors_name
 from indexer.errors import DamagedStoreError, LockedError, StoreError
 from indexer.report import IndexProgress, IndexStatus, IndexSummary
-from indexer.repository import IndexFolder, checked_root
+from indexer.repository import IndexFolder
 from indexer.retrieve import retrieve, search
 from indexer.schema import move_aside
+from indexer.storage import checked_root
 from indexer.types import Embedder, RetrievalQuery, RetrievalResult, Retrieved
 from indexer.vectors import ChromaServer, VectorStore
 

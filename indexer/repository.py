@@ -19,7 +19,7 @@ from typing import Self
 
 import filelock
 
-from indexer.errors import LockedError, RootError
+from indexer.errors import LockedError
 from indexer.storage import private_folder, storage_errors
 
 _LOCK_FILE = "lock"
@@ -41,7 +41,7 @@ class IndexFolder:
 
         The name is readable and, by a hash of the whole path, unique.
         """
-        resolved = root.resolve()
+        resolved = Path(os.path.realpath(root))  # unlike resolve(), never fails over links in a circle
         digest = hashlib.sha256(os.fsencode(resolved)).hexdigest()[:16]
         slug = re.sub(r"[^A-Za-z0-9._-]+", "-", resolved.name)[:40].strip(".-") or "root"
         return cls(resolved, index_dir.absolute() / f"{slug}-{digest}")
@@ -139,24 +139,6 @@ class IndexFolder:
             with contextlib.suppress(OSError):
                 holder.unlink(missing_ok=True)
             lock.release()
-
-
-def checked_root(root: Path) -> Path:
-    """Return the absolute path of a repository's folder.
-
-    Raises:
-        RootError: It is missing, not a folder, or not readable.
-    """
-    try:
-        resolved = root.resolve(strict=True)
-        if not resolved.is_dir():
-            raise RootError(f"{root} is a file, not a folder; name the folder of the repository")
-        with os.scandir(resolved):
-            return resolved
-    except FileNotFoundError:
-        raise RootError(f"{root} does not exist") from None
-    except OSError as error:
-        raise RootError(f"{root} cannot be read: {error.strerror}") from error
 
 
 def _describe_holder(holder: Path) -> str:

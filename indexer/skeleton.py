@@ -29,9 +29,9 @@ _CONSTRUCTORS = frozenset((b"__init__", b"constructor", b"initialize"))
 _ASSIGNED_FIELD = re.compile(
     rb"^[ \t]*((?:(?:self|this)\.\w+[ \t]*(?::[^=\n]+)?|@\w+[ \t]*)=(?![=~])[^\n]*)", re.MULTILINE
 )
-_COMMENT_AFTER_COLON = re.compile(rb":[ \t]*#[^\n]*\s*\Z")
+_COMMENT_AFTER_COLON = re.compile(rb":[ \t]*#.*")
 _ANNOTATIONS = re.compile(r"^(?:@(?!interface\b)[\w.]+(?:\([^()]*\))?\s+|#?\[[^\]]*\]\s*)+(?=\S)")
-_COMMENT_MARKERS = re.compile(r"^\s*(?:/\*+!?|\*+/|//+!?|\*+(?!/)|#+|--+)?[ \t]?|\s*\*+/\s*$")
+_COMMENT_MARKERS = re.compile(r"\s*(?:/\*+!?|\*+/|//+!?|\*+(?!/)|#+|--+)?[ \t]?")
 _STRING_QUOTES = re.compile(r"^[rRuUbBfF]{0,3}(\"\"\"|'''|\"|')(.*?)\1?$", re.DOTALL)
 
 
@@ -114,9 +114,15 @@ def doc_comment_start(source: Source, row: int, spec: LanguageSpec) -> int:
 
 def comment_text(lines: Sequence[bytes]) -> str:
     """Return a comment without its markers."""
-    cleaned = (_COMMENT_MARKERS.sub("", line.decode("utf-8", "replace").rstrip()) for line in lines)
+    cleaned = (_without_markers(line.decode("utf-8", "replace").rstrip()) for line in lines)
     kept = (line for line in cleaned if not line.startswith(("[", "@[")) or not line.endswith("]"))
     return "\n".join(kept).strip()[:_MAX_DOCSTRING_CHARS]
+
+
+def _without_markers(line: str) -> str:
+    match = _COMMENT_MARKERS.match(line)
+    text = line[match.end() :] if match else line
+    return text[:-1].rstrip("*").rstrip() if text.endswith("*/") else text
 
 
 def string_docstring(body: Node | None) -> tuple[Node, str] | None:
@@ -146,7 +152,8 @@ def signature(source: Source, start: int, end: int, body: Node | None, *, is_con
         elif b"\n" in head or len(head) > _MAX_WHOLE_SIGNATURE_BYTES:
             head = head.split(b"{", 1)[0]
     if body is not None and body.type == "block":
-        head = _COMMENT_AFTER_COLON.sub(b":", head)
+        *above, last = head.rstrip().split(b"\n")
+        head = b"\n".join([*above, _COMMENT_AFTER_COLON.sub(b":", last)])
     elif body is not None and body.type == "body_statement":
         head = head.split(b"\n", 1)[0]
     line = " ".join(head.decode("utf-8", "replace").split())

@@ -1,4 +1,4 @@
-"""Private folders, and one way from what disk and database say to the errors that a user reads.
+"""Folders as they must be, and one way from what disk and database say to the errors that a user reads.
 
 This file does not know what is stored.
 """
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from indexer.errors import DamagedStoreError, DiskSpaceError, StoreError
+from indexer.errors import DamagedStoreError, DiskSpaceError, RootError, StoreError
 
 _NO_SPACE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_WRITE_ERRNOS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -60,6 +60,26 @@ def own_folder(folder: Path) -> Path:
         if status.st_mode & 0o077:
             folder.chmod(0o700)
     return folder
+
+
+def checked_root(root: Path) -> Path:
+    """Return the absolute path of a repository's folder.
+
+    Raises:
+        RootError: It is missing, not a folder, or not readable.
+    """
+    try:
+        resolved = root.resolve(strict=True)
+        if not resolved.is_dir():
+            raise RootError(f"{root} is a file, not a folder; name the folder of the repository")
+        with os.scandir(resolved):
+            return resolved
+    except FileNotFoundError:
+        raise RootError(f"{root} does not exist") from None
+    except OSError as error:
+        raise RootError(f"{root} cannot be read: {error.strerror}") from error
+    except RuntimeError:
+        raise RootError(f"{root} is a link that leads back to itself") from None
 
 
 @contextmanager

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from indexer.errors import RootError
 from indexer.ignore import IgnoreRules, is_ignored, outer_rules, read_rules
 from indexer.languages import language_of
 from indexer.secrets import find_secret, is_secret_name
 from indexer.source import decode_source, has_generated_name, is_binary, is_generated
+from indexer.storage import checked_root
 
 __all__ = ["LeftOut", "WalkOptions", "WalkReport", "WalkedFile", "decode_source", "read_source", "walk"]
 
@@ -125,7 +125,7 @@ def walk(
         RootError: `root` is missing, not a folder, or not readable (at the first step of the iteration).
     """
     report = WalkReport() if report is None else report
-    root = _resolve(root)
+    root = checked_root(root)
     rules = outer_rules(root) if options.use_git_ignores else ()
     stack = [_open_folder(root, "", rules, options)]
     while stack:
@@ -183,21 +183,6 @@ def _content_reason(path: str, source: bytes, options: WalkOptions) -> LeftOut |
     if is_generated(source, is_document=spec is not None and spec.family == "document"):
         return "generated"
     return None
-
-
-def _resolve(root: Path) -> Path:
-    try:
-        resolved = root.resolve(strict=True)
-        if not resolved.is_dir():
-            raise RootError(f"{root} is a file, not a folder; name the folder of the repository")
-        with os.scandir(resolved):
-            return resolved
-    except FileNotFoundError:
-        raise RootError(f"{root} does not exist") from None
-    except OSError as error:
-        raise RootError(f"{root} cannot be read: {error.strerror}") from error
-    except RuntimeError:
-        raise RootError(f"{root} is a link that leads back to itself") from None
 
 
 def _open_folder(absolute: Path, path: str, rules: tuple[IgnoreRules, ...], options: WalkOptions) -> _Folder:

@@ -27,8 +27,8 @@ import filelock
 from indexer.errors import IndexerError, StoreError
 from indexer.open_index import EmbedderSource, OpenIndex
 from indexer.report import IndexProgress, IndexStatus
-from indexer.repository import IndexFolder, checked_root
-from indexer.storage import private_folder, storage_errors
+from indexer.repository import IndexFolder
+from indexer.storage import checked_root, private_folder, storage_errors
 from indexer.types import Embedder
 from indexer.vectors import ChromaServer
 from indexer.wire import PROTOCOL, Rendezvous, error_to_json, query_from_json, receive, result_to_json, send

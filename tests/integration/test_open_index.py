@@ -16,6 +16,7 @@ from indexer.errors import LockedError, RootError, StoreError
 from indexer.open_index import EmbedderSource, OpenIndex
 from indexer.report import IndexProgress, IndexSummary
 from indexer.repository import IndexFolder
+from indexer.storage import checked_root
 from indexer.types import Embedder, RetrievalQuery
 from indexer.vectors import ChromaServer, VectorStore
 
@@ -283,6 +284,21 @@ def test_update_takes_new_files_in_and_deleted_ones_out(opener: Opener, opened: 
     assert changes.removed
     assert {"new.py"} == opened._reader.paths() - INVOICING.keys()
     assert "notes.md" not in opened._reader.paths()
+
+
+def test_update_follows_no_link_out_of_the_repository(opener: Opener, opened: OpenIndex) -> None:
+    shutil.rmtree(opener.root / "billing")
+    elsewhere = write_files(opener.root.parent / "elsewhere", {"invoice.py": "private = f()\n"})
+    (opener.root / "billing").symlink_to(elsewhere)
+    opened.update(["billing/invoice.py"])
+    assert "billing/invoice.py" not in opened._reader.paths()
+
+
+def test_links_in_a_circle_are_no_repository(opener: Opener) -> None:
+    circle = opener.root / "circle"
+    circle.symlink_to(circle)
+    with pytest.raises(RootError):
+        checked_root(IndexFolder.of(opener.index.folder.parent, circle).root)
 
 
 def test_imports_lead_to_the_files_they_mean(opened: OpenIndex) -> None:

@@ -138,3 +138,15 @@ def _git(folder: Path, *arguments: str, check: bool = True) -> int:
         check=check,
         capture_output=True,
     ).returncode
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("*a" * 20 + "*b", "a" * 250),
+        ("**/a/" * 12 + "b", "a/" * 500 + "c"),
+        ("**/*a*a*a*a*b", "a" * 200 + "/" + "a" * 200),
+    ],
+)
+def test_a_pattern_of_many_stars_is_soon_decided(pattern: str, path: str) -> None:
+    assert IgnoreRules(pattern, "").judge(path, is_folder=False) is None

@@ -68,3 +68,9 @@ def test_of_several_targets_the_nearest_is_best() -> None:
     imp = Import("x", "@/x", "x", 0)
     found = resolve_import(imp, path="b/src/y.ts", language="typescript", files=files)
     assert found == ("b/src/x.ts", "a/src/x.ts")
+
+
+@pytest.mark.parametrize("text", ['\\"' * 99_000, "/* " * 60_000, '"' * 199_999 + "\\", ",  " * 60_000])
+def test_what_is_never_closed_is_soon_given_up(tmp_path: Path, text: str) -> None:
+    (tmp_path / "tsconfig.json").write_text(text)
+    assert read_js_aliases(tmp_path, ["a.ts"]) == {}

@@ -711,3 +711,32 @@ def test_mutated_sources_never_raise_and_spans_lie_within_the_file(path: str, da
             st.sampled_from([b"", b"(", b"{", b"\n", b"'", b'"""', b"/*", b"\xff", b"\r", b"#", b" "])
         )
     check_invariants(path, bytes(source))
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("a.md", "# a" + " " * 19_000 + "b\n"),
+        ("a.sh", ". " + "a/" * 9_000 + "$x\n"),
+        ("a.py", "#" + "*" * 19_000 + "x\ndef f(): #" + ":#" * 9_000 + "\n  pass\n"),
+        ("a.js", "// x" + " " * 19_000 + "x\nfunction f() {}\n"),
+    ],
+)
+def test_lines_of_one_character_cost_no_more_than_others(path: str, source: str) -> None:
+    assert parse_file(path, source.encode()).n_lines
+
+
+@pytest.mark.parametrize(
+    ("line", "title"),
+    [
+        ("# A", "A"),
+        ("## A ##", "A"),
+        ("# C#", "C#"),
+        ("# #", "untitled"),
+        ("#", "untitled"),
+        ("# A # b #", "A # b"),
+    ],
+)
+def test_marks_that_close_a_heading_are_no_part_of_its_title(line: str, title: str) -> None:
+    (section,) = parse_file("a.md", f"{line}\n\ntext\n".encode()).definitions
+    assert section.name == title
