@@ -65,7 +65,7 @@ def read_adapter_facts(path: Path) -> AdapterFacts:
             raise ConversionError(f"the adapter {path} does not tell its rank and alpha")
         facts = AdapterFacts(int(rank), float(alpha), notes.get("base_sha256"))
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise ConversionError(f"the facts of the adapter {path} cannot be read: {error}") from None
+        raise ConversionError(f"the facts of the adapter {path} cannot be read: {error}") from error
     if facts.rank < 1 or not np.isfinite(facts.alpha):
         raise ConversionError(f"the adapter {path} has rank {facts.rank} and alpha {facts.alpha}")
     return facts

@@ -89,7 +89,7 @@ def _shards(folder: Path) -> list[Path]:
         return sorted(folder.glob("*.safetensors"))
     try:
         names = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise ConversionError(f"{index} has no usable weight_map: {error}") from error
     missing = sorted(name for name in names if Path(name).name != name or not (folder / name).is_file())
     if missing:

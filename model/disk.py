@@ -1,25 +1,26 @@
-"""Room on the disk and permission to write: looked at before the work, and told in one line when it fails.
+"""Files on the disk: whether there is room, what is really written, how large it is, and its sha256.
 
-This file knows nothing of models; it turns what the operating system says into an error that has a cure.
+This file knows nothing of models; what the operating system says it turns into an error that has a cure.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from model.errors import ConversionError, DiskSpaceError, StoreError
+from model.errors import DiskSpaceError, StoreError
 
+OnBytes = Callable[[int], None]
+"""Told how many bytes are done, after each block."""
+
+_BLOCK_BYTES = 1 << 20
 _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST})
-
-# A writer that lost its error number (numpy's `tofile` says only how many items it wrote) is taken to have
-# met a full disk when less than this is left.
-_NOTHING_LEFT_BYTES = 1 << 20
 
 
 def human_bytes(n_bytes: float) -> str:
@@ -37,7 +38,7 @@ def require_free(folder: Path, needed_bytes: int, what: str) -> None:
     Raises:
         DiskSpaceError: less than `needed_bytes` are free.
     """
-    free = shutil.disk_usage(_existing(folder)).free
+    free = _free_bytes(folder)
     if free < needed_bytes:
         raise _full(folder, f"{what} needs {human_bytes(needed_bytes)} free", free)
 
@@ -46,25 +47,19 @@ def require_free(folder: Path, needed_bytes: int, what: str) -> None:
 def disk_errors(folder: Path, what: str, needed_bytes: int | None = None) -> Iterator[None]:
     """Turn a full or a read-only disk, met while writing under `folder`, into an error with its cure.
 
-    Also looks at the cause of a `ConversionError`: a writer that wraps its errors met the same disk.
-
     Raises:
         DiskSpaceError: the disk, or the user's share of it, is full.
         StoreError: the folder cannot be written.
     """
     try:
         yield
-    except (OSError, ConversionError) as error:
-        cause = error if isinstance(error, OSError) else error.__cause__
-        if not isinstance(cause, OSError):
-            raise
-        free = shutil.disk_usage(_existing(folder)).free
-        if cause.errno in _FULL or (cause.errno is None and free < _NOTHING_LEFT_BYTES):
+    except OSError as error:
+        if error.errno in _FULL:
             needs = "ran out of disk" if needed_bytes is None else f"needs {human_bytes(needed_bytes)}"
-            raise _full(folder, f"{what} {needs}", free) from error
-        if cause.errno in _FORBIDDEN:
+            raise _full(folder, f"{what} {needs}", _free_bytes(folder)) from error
+        if error.errno in _FORBIDDEN:
             raise StoreError(
-                f"{what} cannot write in {folder} ({cause.strerror}): make that folder yours to write, "
+                f"{what} cannot write in {folder} ({error.strerror}): make that folder yours to write, "
                 "or choose another one for the models"
             ) from error
         raise
@@ -95,11 +90,28 @@ def folder_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _existing(folder: Path) -> Path:
-    """Return the nearest ancestor that is there; the disk can be asked about it."""
+def sha256_of(path: Path, on_bytes: OnBytes | None = None) -> str:
+    """Return the sha256 of a file in lower-case hexadecimal digits.
+
+    Raises:
+        OSError: it could not be read.
+    """
+    digest = hashlib.sha256()
+    n_bytes = 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+            n_bytes += len(block)
+            if on_bytes is not None:
+                on_bytes(n_bytes)
+    return digest.hexdigest()
+
+
+def _free_bytes(folder: Path) -> int:
+    """Ask the nearest ancestor that is there."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
-    return folder
+    return shutil.disk_usage(folder).free
 
 
 def _full(folder: Path, needs: str, free_bytes: int) -> DiskSpaceError:

@@ -7,7 +7,6 @@ package indexes nor how the machine reaches the network: it is handed a client.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -16,16 +15,12 @@ from pathlib import Path
 
 import httpx
 
-from model.disk import human_bytes
+from model.disk import OnBytes, human_bytes, sha256_of
 from model.errors import ChecksumError, DownloadError
-
-OnBytes = Callable[[int], None]
-"""Told the size of the part file, or the bytes hashed, after each block."""
 
 _ATTEMPTS = 4
 _FIRST_PAUSE_S = 0.5
 _AGAIN_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
-_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,19 +130,6 @@ def _start_of_body(response: httpx.Response, offset: int) -> int | None:
         raise _AgainError(f"the server answers {status} {response.reason_phrase}")
     shown = shown_url(str(response.url))
     raise DownloadError(f"{shown}: the server answers {status} {response.reason_phrase}".rstrip())
-
-
-def sha256_of(path: Path, on_bytes: OnBytes | None = None) -> str:
-    """Return the sha256 of a file in lower-case hexadecimal digits."""
-    digest = hashlib.sha256()
-    n_bytes = 0
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
-            n_bytes += len(block)
-            if on_bytes is not None:
-                on_bytes(n_bytes)
-    return digest.hexdigest()
 
 
 def complete(

@@ -42,8 +42,7 @@ def read_folder_config(folder: Path) -> tuple[DecoderConfig, bool]:
             raise ConversionError(f"{path}: {unsupported} is not supported")
         return _sizes(config), bool(config.tie_word_embeddings)
     except (OSError, ValueError, AttributeError, TypeError, KeyError) as error:
-        # Not chained: callers take a chained OSError for one of the disk that is written to.
-        raise ConversionError(f"{path} cannot be used: {' '.join(str(error).split())}") from None
+        raise ConversionError(f"{path} cannot be used: {' '.join(str(error).split())}") from error
 
 
 def _auto_config(folder: Path) -> Any:  # noqa: ANN401  (transformers says nothing of its types)

@@ -81,8 +81,7 @@ def read_gguf_header(path: Path) -> GgufHeader:
             f"{path} is cut short: its header does not end within {size:,} bytes"
         ) from error
     except OSError as error:
-        # Not chained: callers take a chained OSError for one of the disk that is written to.
-        raise ConversionError(f"{path} cannot be read: {error.strerror}") from None
+        raise ConversionError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:  # text that is not UTF-8, or a type number that does not exist
         raise ConversionError(f"{path} cannot be read as GGUF: {error}") from error
 

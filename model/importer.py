@@ -6,17 +6,19 @@ calls it gives an empty one and puts it in its place when all is done.
 
 from __future__ import annotations
 
-import os
+import io
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from model.adapter import read_adapter_facts, with_adapter
+from model.disk import sha256_of
 from model.embedding import VECTORS_FILE, make_token_vectors
 from model.errors import ConversionError
 from model.graph import build_decoder
-from model.manifest import FORMAT_VERSION, hash_file, write_manifest
+from model.manifest import FORMAT_VERSION, write_manifest
 from model.quantize import rotated
 from model.tokenizer import save_tokenizer
 from model.types import Manifest, Quantization
@@ -41,7 +43,7 @@ def convert(  # noqa: PLR0913  (all but two are facts that the manifest records)
 ) -> Manifest:
     """Write a whole model into the folder `target` and return its manifest, which is written last.
 
-    Holds one tensor at a time. When it returns, everything is on the disk.
+    Holds one tensor at a time. That all of it is on the disk is for the caller to see to.
 
     Args:
         source: A .gguf file or a model folder; see `weights.open_weights`.
@@ -65,7 +67,7 @@ def convert(  # noqa: PLR0913  (all but two are facts that the manifest records)
     weights = _prepared(original, quantization, adapter, source_sha256)
     save_tokenizer(vocabulary, target)
     on_progress("distilling token vectors", _OPENED)
-    np.save(target / VECTORS_FILE, make_token_vectors(original))
+    _save_array(target / VECTORS_FILE, make_token_vectors(original))
     step = "writing the decoder"
     on_progress(step, _VECTORS)
     build_decoder(
@@ -83,15 +85,11 @@ def convert(  # noqa: PLR0913  (all but two are facts that the manifest records)
         quantization=quantization,
         source=source_label,
         source_sha256=source_sha256,
-        adapter_sha256=hash_file(adapter) if adapter else None,
+        adapter_sha256=sha256_of(adapter) if adapter else None,
         licence=licence,
-        files={path.name: hash_file(path) for path in sorted(target.iterdir())},
+        files={path.name: sha256_of(path) for path in sorted(target.iterdir())},
     )
-    for path in target.iterdir():
-        _sync(path)
     write_manifest(target, manifest)
-    if os.name == "posix":  # a folder cannot be opened elsewhere
-        _sync(target)
     on_progress("done", 1.0)
     return manifest
 
@@ -111,10 +109,8 @@ def _prepared(
     return rotated(weights) if quantization.rotated else weights
 
 
-def _sync(path: Path) -> None:
-    """Make sure that a file, or the entries of a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _save_array(path: Path, array: npt.NDArray[np.int8]) -> None:
+    """Write a .npy file by plain writes: numpy's own lose the error number that tells of a full disk."""
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    path.write_bytes(buffer.getbuffer())

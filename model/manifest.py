@@ -6,9 +6,7 @@ Knows neither what the files of a folder mean nor where folders lie.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any, Final, TypeVar, get_type_hints
 
@@ -24,16 +22,13 @@ _T = TypeVar("_T")
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write `manifest` into `folder` and make sure that it is on the disk.
+    """Write `manifest` into `folder`.
 
     Raises:
         OSError: It could not be written.
     """
     text = json.dumps(dataclasses.asdict(manifest), indent=1, ensure_ascii=False)
-    with (folder / MANIFEST_FILE).open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    (folder / MANIFEST_FILE).write_text(text + "\n", "utf-8", newline="\n")
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -56,16 +51,6 @@ def read_manifest(folder: Path) -> Manifest:
         f"{path} has format {version!r} and this version of Crosslight reads format {FORMAT_VERSION}:"
         f" run `crosslight model pull {folder.name} --force`"
     )
-
-
-def hash_file(path: Path) -> str:
-    """Return the sha256 of a file in hexadecimal.
-
-    Raises:
-        OSError: It could not be read.
-    """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _manifest(written: dict[str, Any]) -> Manifest:

@@ -15,8 +15,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import httpx
 
 from model.catalog import CatalogEntry
-from model.disk import human_bytes, require_free
-from model.download import complete, fetch, part_bytes, sha256_of
+from model.disk import human_bytes, require_free, sha256_of
+from model.download import complete, fetch, part_bytes
 from model.errors import CatalogError, ChecksumError, ConversionError, DownloadError
 from model.hub import file_url, resolve
 from model.network import make_client

@@ -26,7 +26,7 @@ class SafetensorsFile:
         try:
             file: Any = safe_open(path, framework="numpy")
         except (SafetensorError, OSError) as error:
-            raise ConversionError(f"{path} cannot be read as safetensors: {error}") from None
+            raise ConversionError(f"{path} cannot be read as safetensors: {error}") from error
         self._file = file
         self.metadata: Mapping[str, str] = file.metadata() or {}
         self.names: frozenset[str] = frozenset(file.keys())

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model.catalog import CatalogEntry
-from model.download import OnBytes, sha256_of
+from model.disk import OnBytes, sha256_of
 from model.errors import CatalogError, DownloadError
 from model.hub import parse_hub_id
 

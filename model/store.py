@@ -14,8 +14,14 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from model.catalog import CatalogEntry, load_catalog
-from model.disk import disk_errors, folder_bytes, human_bytes, require_free, sync_folder
-from model.download import sha256_of
+from model.disk import (
+    disk_errors,
+    folder_bytes,
+    human_bytes,
+    require_free,
+    sha256_of,
+    sync_folder,
+)
 from model.errors import CatalogError, ConversionError, DamagedModelError, NotInstalledError
 from model.manifest import read_manifest
 from model.obtain import Obtained, obtain

@@ -66,8 +66,7 @@ def read_vocabulary(path: Path) -> Vocabulary:
         if len(gguf_files) == 1:
             return _from_gguf(gguf_files[0])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        # Not chained: callers take a chained OSError for one of the disk that is written to.
-        raise ConversionError(f"the tokenizer of {path} cannot be read: {error!r}") from None
+        raise ConversionError(f"the tokenizer of {path} cannot be read: {error!r}") from error
     raise ConversionError(f"{path} has no tokenizer: it needs tokenizer.json, or vocab.json and merges.txt")
 
 

@@ -6,7 +6,8 @@ import random
 import pytest
 from fake_servers import FakeServer
 
-from model.download import RemoteFile, complete, fetch, part_bytes, sha256_of, shown_url
+from model.disk import sha256_of
+from model.download import RemoteFile, complete, fetch, part_bytes, shown_url
 from model.errors import ChecksumError, DownloadError
 from model.network import make_client
 

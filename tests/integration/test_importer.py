@@ -6,9 +6,10 @@ from safetensors.numpy import save_file
 from tiny_model import CONFIG, ArrayWeights, random_tensors, reference_logits, write_folder, write_gguf
 
 from model.adapter import with_adapter
+from model.disk import sha256_of
 from model.errors import ConversionError
 from model.importer import convert
-from model.manifest import MANIFEST_FILE, hash_file, read_manifest
+from model.manifest import MANIFEST_FILE, read_manifest
 from model.quantize import default_quantization
 from model.session import load_decoder
 from model.state import DecodeState
@@ -60,7 +61,7 @@ def test_a_converted_folder_describes_itself(source, target):
     assert read_manifest(target) == manifest
     assert manifest.config == CONFIG
     assert {path.name for path in target.iterdir()} == {*manifest.files, MANIFEST_FILE}
-    assert all(hash_file(target / name) == sha256 for name, sha256 in manifest.files.items())
+    assert all(sha256_of(target / name) == sha256 for name, sha256 in manifest.files.items())
     assert manifest.adapter_sha256 is None
     assert Tokenizer.from_file(target / TOKENIZER_FILE, manifest.control).vocab_size == CONFIG.vocab_size
 
@@ -130,7 +131,7 @@ def test_an_adapter_changes_the_model_and_is_recorded(source, target, tmp_path):
     merged, _ = run(source, target, adapter=adapter)
     (tmp_path / "plain").mkdir()
     plain, _ = run(source, tmp_path / "plain")
-    assert merged.adapter_sha256 == hash_file(adapter)
+    assert merged.adapter_sha256 == sha256_of(adapter)
     assert merged.model_hash != plain.model_hash
 
 

@@ -1,12 +1,11 @@
 import dataclasses
-import hashlib
 import json
 
 import pytest
 from tiny_model import CONFIG, tiny_vocabulary
 
 from model.errors import DamagedModelError
-from model.manifest import FORMAT_VERSION, MANIFEST_FILE, hash_file, read_manifest, write_manifest
+from model.manifest import FORMAT_VERSION, MANIFEST_FILE, read_manifest, write_manifest
 from model.types import Manifest, Quantization
 from model.vocabulary import control_tokens
 
@@ -81,8 +80,3 @@ def test_what_is_no_manifest_is_one_clear_line(tmp_path, text):
 def test_a_missing_manifest_is_one_clear_line(tmp_path):
     with pytest.raises(DamagedModelError, match="pull"):
         read_manifest(tmp_path)
-
-
-def test_a_file_is_hashed_by_its_bytes(tmp_path):
-    (tmp_path / "f").write_bytes(b"abc")
-    assert hash_file(tmp_path / "f") == hashlib.sha256(b"abc").hexdigest()

