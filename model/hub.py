@@ -31,7 +31,13 @@ DEFAULT_ENDPOINT = "https://huggingface.co"
 ANSWER_WITHIN_S = 8.0
 
 _HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?::(?P<file>[\w./ -]+))?", re.ASCII)
-_TOKENIZER_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt")
+COMPANY_OF_SAFETENSORS = (
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.json",
+    "merges.txt",
+)
 _ARCHITECTURES = frozenset({"qwen2"})
 
 
@@ -97,6 +103,16 @@ def resolve(client: httpx.Client, hub_id: str, *, answer_within_s: float = ANSWE
         raise DownloadError("the hub is switched off by HF_HUB_OFFLINE")
     headers = build_hf_headers(library_name="crosslight")
     answer = within(answer_within_s, endpoint(), lambda: _ask(client, repo, headers))
+    try:
+        return _read(answer, hub_id, repo, name, headers)
+    except (TypeError, AttributeError) as error:
+        raise DownloadError(f"{endpoint()}: no usable answer about {repo}: {error}") from error
+
+
+def _read(
+    answer: dict[str, Any], hub_id: str, repo: str, name: str | None, headers: dict[str, str]
+) -> HubModel:
+    """Choose the files; raises TypeError or AttributeError for an answer of another shape."""
     _check_architecture(hub_id, answer)
     listed = {
         sibling["rfilename"]: sibling
@@ -152,7 +168,7 @@ def _choose(hub_id: str, names: Sequence[str]) -> tuple[str, ...]:
     # Some repositories carry the same weights once in shards and once in one file of another layout.
     safetensors = [name for name in safetensors if name.startswith("model")] or safetensors
     if safetensors and "config.json" in top:
-        return (*(name for name in _TOKENIZER_FILES if name in top), *sorted(safetensors))
+        return (*(name for name in COMPANY_OF_SAFETENSORS if name in top), *sorted(safetensors))
     ggufs = [name for name in names if name.endswith(".gguf")]
     if len(ggufs) == 1:
         return (ggufs[0],)
@@ -166,6 +182,8 @@ def _choose(hub_id: str, names: Sequence[str]) -> tuple[str, ...]:
 def _remote(url: str, sibling: dict[str, Any], headers: dict[str, str]) -> RemoteFile:
     large = sibling.get("lfs") or {}
     size = large.get("size", sibling.get("size"))
+    if not isinstance(size, int | None):
+        raise TypeError(f"the size {size!r}")
     return RemoteFile(url, size, large.get("sha256"), headers)
 
 

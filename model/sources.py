@@ -15,15 +15,7 @@ from pathlib import Path
 from model.catalog import CatalogEntry
 from model.disk import OnBytes, sha256_of
 from model.errors import CatalogError, DownloadError
-from model.hub import parse_hub_id
-
-_WEIGHTS_AND_TOKENIZER = (
-    "config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "vocab.json",
-    "merges.txt",
-)
+from model.hub import COMPANY_OF_SAFETENSORS, parse_hub_id
 
 # Windows knows these as devices, whatever follows the dot.
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
@@ -119,7 +111,7 @@ def _local(path: Path, catalog: Mapping[str, CatalogEntry]) -> Source:
             raise CatalogError(f"{path} is neither a .gguf file nor a folder with a model")
         size = path.stat().st_size
         for entry in catalog.values():
-            if size == entry.size_bytes and sha256_of(path) == entry.sha256:
+            if size == entry.size_bytes and _sha256(path) == entry.sha256:
                 return CatalogSource(entry, path)
             if path.name == entry.hub_file and size < entry.size_bytes:
                 raise DownloadError(
@@ -153,7 +145,7 @@ def weights_files(path: Path) -> tuple[Path, ...]:
         return (path,)
     safetensors = sorted(path.glob("*.safetensors"))
     if safetensors and (path / "config.json").is_file():
-        company = (path / name for name in _WEIGHTS_AND_TOKENIZER)
+        company = (path / name for name in COMPANY_OF_SAFETENSORS)
         return (*(file for file in company if file.is_file()), *safetensors)
     ggufs = sorted(path.glob("*.gguf"))
     if len(ggufs) == 1:
@@ -164,9 +156,20 @@ def weights_files(path: Path) -> tuple[Path, ...]:
 
 
 def weights_sha256(path: Path, on_bytes: OnBytes | None = None) -> str:
-    """Return a GGUF file's sha256, or for a folder of safetensors one over its files' names and hashes."""
+    """Return a GGUF file's sha256, or for a folder of safetensors one over its files' names and hashes.
+
+    Raises:
+        CatalogError: no model is there, or it cannot be read.
+    """
     files = weights_files(path)
     if len(files) == 1:
-        return sha256_of(files[0], on_bytes)
-    listing = "".join(f"{sha256_of(file, on_bytes)} {file.name}\n" for file in files)
+        return _sha256(files[0], on_bytes)
+    listing = "".join(f"{_sha256(file, on_bytes)} {file.name}\n" for file in files)
     return hashlib.sha256(listing.encode()).hexdigest()
+
+
+def _sha256(file: Path, on_bytes: OnBytes | None = None) -> str:
+    try:
+        return sha256_of(file, on_bytes)
+    except OSError as error:
+        raise CatalogError(f"{file} cannot be read: {error.strerror}") from error

@@ -152,7 +152,7 @@ def find_wheel(client: httpx.Client, wheel: WheelPart) -> RemoteFile:
             files = _listed_files(response)
         except httpx.HTTPStatusError as error:
             complaints.append(f"{shown_url(url)} answers {error.response.status_code}")
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, TypeError, AttributeError) as error:
             complaints.append(f"{shown_url(url)}: {str(error) or type(error).__name__}")
         else:
             wanted = re.compile(rf"{re.escape(_file_stem(wheel))}-.*\.whl")

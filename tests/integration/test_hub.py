@@ -98,7 +98,19 @@ def test_a_model_that_is_not_there_for_the_user_says_so(hub, client, status):
         resolve(client, REPO)
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"[]"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>",
+        b"[]",
+        b'{"config": 1}',
+        b'{"gguf": [1]}',
+        b'{"siblings": 1}',
+        b'{"siblings": [{"rfilename": "a.gguf", "lfs": 1}]}',
+        b'{"siblings": [{"rfilename": "a.gguf", "size": "1"}]}',
+        b'{"siblings": [{"rfilename": "a.gguf"}], "cardData": [1]}',
+    ],
+)
 def test_an_answer_of_something_else_is_refused(hub, client, body):
     hub.put(f"/api/models/{REPO}", body, "application/json")
     with pytest.raises(DownloadError, match="no usable answer"):

@@ -153,6 +153,12 @@ def test_a_login_is_neither_shown_nor_sent_to_another_host(client, index, tmp_pa
         (b'{"files": []}', "application/json", "lists no wheel of version 1.0"),
         (b"[]", "application/json", "not of the Simple API"),
         (b"{", "application/json", "some-part1/: "),
+        (b'{"files": [null]}', "application/json", "some-part1/: "),
+        (
+            b'{"files": [{"filename": "some_part1-1.0-x.whl", "hashes": 1}]}',
+            "application/json",
+            "some-part1/: ",
+        ),
         (b"<html></html>", "text/html", "lists no wheel of version 1.0"),
     ],
 )

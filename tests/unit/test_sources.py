@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from model import sources
 from model.catalog import CATALOG_FILE, load_catalog
 from model.errors import CatalogError
 from model.sources import (
@@ -113,3 +114,13 @@ def test_a_file_that_is_no_gguf_is_refused(tmp_path):
     (tmp_path / "weights.bin").write_text("x")
     with pytest.raises(CatalogError, match=r"neither a \.gguf file nor a folder"):
         identify(str(tmp_path / "weights.bin"), CATALOG)
+
+
+def test_weights_that_cannot_be_read_are_named(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "w.gguf").write_bytes(b"x")
+    monkeypatch.setattr(sources, "sha256_of", refuse)
+    with pytest.raises(CatalogError, match=r"w\.gguf cannot be read: Permission denied"):
+        weights_sha256(tmp_path / "w.gguf")
