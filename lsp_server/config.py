@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from model.catalog import DEFAULT_MODEL
+
 T = TypeVar("T")
 
 
@@ -26,7 +28,7 @@ def _setting(default: T, doc: str, *, at_least: int | None = None) -> T:
 class ModelSettings:
     """Which model completes, and on what."""
 
-    name: str = _setting("qwen2.5-coder-0.5b", "An installed model; `crosslight model list` names them.")
+    name: str = _setting(DEFAULT_MODEL, "An installed model; `crosslight model list` names them.")
     provider: Literal["auto", "cpu", "cuda"] = _setting(
         "auto", "Where the model runs; `auto` takes a CUDA GPU if there is one and says when it fell back."
     )
