@@ -138,7 +138,7 @@ def _open_retrieval(stack: ExitStack, folders: Folders, repository: Path) -> Ret
     """
     try:
         client = stack.enter_context(assemble.connect_index(folders))
-        if not _is_whole(client.status(repository)):
+        if not _is_whole(client.open(repository)):
             index_with_bar(client, repository, force=False)
     except IndexerError as error:
         reason = error
