@@ -24,9 +24,10 @@ class Terminal:
 
     def __init__(self, command: Command, *arguments: object) -> None:
         self._controller, terminal = pty.openpty()
-        # setsid makes the terminal the command's own: the kernel then turns Ctrl-C into SIGINT for its group
+        # setsid makes the terminal the command's own: the kernel then turns Ctrl-C into SIGINT for its group;
+        # where the tests run in the background, that is ignored, and children would inherit it
         self.process = subprocess.Popen(
-            ["setsid", "--ctty", *command.argv(*arguments)],
+            ["setsid", "--ctty", "env", "--default-signal=INT", *command.argv(*arguments)],
             cwd=command.home,
             env=command.environment | {"TERM": "xterm"},
             stdin=terminal,
