@@ -174,7 +174,11 @@ class _Deadline:
 def _run_retriever(
     retriever: Retriever, ask: Callable[[], Sequence[Hit]], run: _Run, deadline: _Deadline
 ) -> None:
-    """Ask one retriever, and note its answer, its lateness or its failure."""
+    """Ask one retriever unless time is up, and note its answer or its failure.
+
+    An answer that comes after the deadline has cost its time already, so it counts; who was not asked by
+    then is late.
+    """
     if deadline.is_over():
         run.late.append(retriever)
         return
@@ -185,10 +189,7 @@ def _run_retriever(
         run.unavailable[retriever] = str(error)
         return
     run.elapsed_ms[retriever] = deadline.elapsed_ms() - before_ms
-    if deadline.is_over():
-        run.late.append(retriever)
-    else:
-        run.hits[retriever] = found
+    run.hits[retriever] = found
 
 
 class _Shown:

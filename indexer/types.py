@@ -124,7 +124,7 @@ class RetrievalQuery:
     suffix: str
     n: int
     deadline_ms: float
-    """Retrievers that are not done by then are left out and named in `RetrievalResult.late`."""
+    """Retrievers that were not asked by then are left out and named in `RetrievalResult.late`."""
     retrievers: tuple[Retriever, ...] = ("symbol", "bm25", "vector")
     visible_lines_before: int = 150
     visible_lines_after: int = 50

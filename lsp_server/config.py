@@ -62,7 +62,7 @@ class RetrievalSettings:
     definitions: int = _setting(6, "Most definitions given to the model.", at_least=0)
     definition_tokens: int = _setting(192, "Most tokens of one definition.", at_least=16)
     deadline_ms: int = _setting(
-        100, "Retrievers that take longer are left out of this completion, and named.", at_least=1
+        150, "When it is over, retrievers not yet asked are left out, and named.", at_least=1
     )
 
 
