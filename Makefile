@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help try test lint unit model gpu clean
+.PHONY: help try test lint unit model bench-quality gpu clean
 
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -38,6 +38,9 @@ unit: $(VENV)/.dev ## Only the tests that need no model
 
 test: lint model ## Set up, run every check and every test
 	$(BIN)/pytest
+
+bench-quality: model ## How good completions are, on fixed cases (SET=development for all; FAULTS=1 for broken arms)
+	@$(BIN)/python bench/quality/run.py --set $(or $(SET),frozen) $(if $(FAULTS),--faults)
 
 gpu: $(BIN)/crosslight ## Put the CUDA build of onnxruntime in the CPU build's place
 	$(BIN)/python -m pip install --quiet --editable '.[gpu]'

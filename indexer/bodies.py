@@ -15,7 +15,7 @@ def function_bodies(language: str, data: bytes) -> list[tuple[int, int]]:
     """Return (start, end) in bytes of each body that has its lines for itself, by their order in the file.
 
     From its first statement, or a comment before that, to the end of its last one. A body that shares a line
-    with its header, with a brace or with a comment after it is left out.
+    with its header or with a brace is left out.
 
     Args:
         language: The name of a language with a grammar.

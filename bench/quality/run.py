@@ -1,0 +1,220 @@
+"""How good completions are on the development set, arm by arm; prints one JSON object as its last line.
+
+    python bench/quality/run.py                       the frozen subset of 60 cases, a few minutes
+    python bench/quality/run.py --set development     all 812 cases, an hour or more; goes on where it stood
+    python bench/quality/run.py --faults              also two arms that are broken on purpose
+
+Answers are kept in the user's cache as they are made, so that a run can be ended at any moment, and arms can
+be run one at a time with `--arm`. It works at low priority. The tables go to standard error, all figures to
+`bench/results/quality-<set>-<commit>.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import random
+import subprocess
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cases import development_set
+from rich.console import Console
+
+from indexer.catalogue_reader import CatalogueReader
+from indexer.open_index import EmbedderSource, OpenIndex
+from indexer.repository import IndexFolder
+from indexer.types import Reason, RetrievalQuery, RetrievalResult, Retrieved
+from lsp_server import assemble
+from lsp_server.completer import Retrieve
+from lsp_server.config import Settings
+from lsp_server.console import PhaseBar
+from lsp_server.evaluation.arms import RepositoryStates, make_subjects, unhurried
+from lsp_server.evaluation.cases import Case
+from lsp_server.evaluation.choices import ARMS
+from lsp_server.evaluation.fingerprint import subject_fingerprint
+from lsp_server.evaluation.report import print_report
+from lsp_server.evaluation.results import ResultFile
+from lsp_server.evaluation.runner import RunProgress, run
+from lsp_server.evaluation.subject import Answer, CompleterSubject, Subject
+from lsp_server.evaluation.summary import Summary, summarize
+from lsp_server.paths import Folders
+
+RESULTS = Path(__file__).resolve().parent.parent / "results"
+IN_JSON = ("exact_match", "edit_similarity", "nll_per_byte")
+_NICENESS = 10
+
+
+class Indexes:
+    """The indexes of the packages, in a folder of their own, one open at a time."""
+
+    def __init__(self, folder: Path, embedders: EmbedderSource) -> None:
+        self._folder = folder
+        self._embedders = embedders
+        self._open: OpenIndex | None = None
+        self._root: Path | None = None
+
+    def close(self) -> None:
+        """Close the index that is open, if one is."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+    def retrieve_for(self, case: Case) -> Retrieve:
+        """Return what asks the index of a case's repository, which is brought up to date first."""
+        if self._open is None or case.repo != self._root:
+            self.close()
+            self._root = case.repo
+            self._open = OpenIndex(IndexFolder.of(self._folder, case.repo), self._embedders, None)
+            self._open.build(on_progress=lambda _: None, cancelled=lambda: False, force=False)
+            self._open.open_vectors()
+        return self._open.retrieve
+
+    def random_for(self, case: Case) -> Retrieve:
+        """Return what answers with random definitions of the same repository: a deliberate fault."""
+        self.retrieve_for(case)
+        with CatalogueReader(IndexFolder.of(self._folder, case.repo).catalogue_file) as catalogue:
+            every = [d for d in catalogue.recent(1_000_000) if d.path != case.path and d.role == "source"]
+        every.sort(key=lambda definition: definition.id)
+
+        def ask(query: RetrievalQuery) -> RetrievalResult:
+            drawn = random.Random(case.id).sample(every, min(query.n, len(every)))
+            rows = [
+                Retrieved(d, 1.0, (Reason("symbol", rank, "at random"),)) for rank, d in enumerate(drawn, 1)
+            ]
+            return RetrievalResult(tuple(rows), (), {}, {})
+
+        return ask
+
+
+class WithoutSuffix:
+    """A subject that does not see what follows the cursor: a deliberate fault."""
+
+    arm = "suffix dropped"
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+
+    def key(self, case: Case) -> str:
+        """Return what decides on the answer."""
+        return self._subject.key(case)
+
+    def answer(self, case: Case) -> Answer:
+        """Complete as if the file ended at the cursor."""
+        return self._subject.answer(replace(case, suffix=""))
+
+
+def main() -> None:
+    """Run what was asked for, and print it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    folders = Folders.of_user()
+    parser.add_argument("--set", choices=("frozen", "development"), default="frozen")
+    parser.add_argument("--arm", action="append", choices=ARMS, help="all if left out")
+    parser.add_argument("--faults", action="store_true", help="also the arms that are broken on purpose")
+    parser.add_argument("--cache", type=Path, default=folders.index.parent / "bench")
+    parser.add_argument("--models", type=Path, default=folders.models, help="where models are installed")
+    options = parser.parse_args()
+    os.nice(_NICENESS)
+    cases = development_set(options.cache, frozen=options.set == "frozen")
+    folders = replace(folders, models=options.models)
+    with ExitStack() as stack:
+        subjects, about = _subjects(folders, options, stack)
+        summary = _run(cases, subjects, options.cache / "quality-answers.jsonl")
+    about = {"set": options.set, "n_cases": len(cases), **about, **_where()}
+    print_report(Console(stderr=True), summary, [f"{name}: {value}" for name, value in about.items()])
+    RESULTS.mkdir(exist_ok=True)
+    table = {**about, **summary.to_json()}
+    file = RESULTS / f"quality-{options.set}-{about['commit']}.json"
+    file.write_text(json.dumps(table, indent=1) + "\n", "utf-8")
+    print(json.dumps({**about, "kinds": _selected(table["kinds"])}))
+
+
+def _subjects(
+    folders: Folders, options: argparse.Namespace, stack: ExitStack
+) -> tuple[list[Subject], dict[str, Any]]:
+    settings = unhurried(Settings())
+    installed = assemble.open_store(folders).find(settings.model.name)
+    model = assemble.start_model(folders, settings)
+    fingerprint = subject_fingerprint(installed.manifest.model_hash, model.provider, settings)
+    embedders = EmbedderSource(lambda: assemble.make_embedder(folders, settings))
+    indexes = Indexes(options.cache / "quality-indexes", embedders)
+    stack.callback(indexes.close)
+
+    def subjects_with(arms: Sequence[str], retrieve_for: Callable[[Case], Retrieve]) -> list[Subject]:
+        return make_subjects(
+            arms,
+            model=model,
+            settings=settings,
+            fingerprint=fingerprint,
+            retrieve_for=retrieve_for,
+            state_of=states,
+        )
+
+    states = RepositoryStates()
+    subjects = subjects_with(options.arm or ARMS, indexes.retrieve_for)
+    if options.faults:
+        key = subjects_with(["concatenated"], indexes.retrieve_for)[0]
+        subjects.append(
+            CompleterSubject(
+                "random definitions", model, settings, retrieve_for=indexes.random_for, key_of=key.key
+            )
+        )
+        subjects.append(WithoutSuffix(key))
+    return subjects, {"model": model.name, "model_hash": installed.manifest.model_hash[:12]}
+
+
+def _run(cases: list[Case], subjects: list[Subject], file: Path) -> Summary:
+    with PhaseBar() as bar:
+
+        def show(progress: RunProgress) -> None:
+            detail = f"{progress.n_done} of {progress.n_total} answers, {progress.n_kept} from earlier runs"
+            bar.update("evaluate", progress.n_done, progress.n_total, detail)
+
+        return summarize(run(cases, subjects, ResultFile(file), on_progress=show))
+
+
+def _selected(kinds: dict[str, Any]) -> dict[str, Any]:
+    """Keep what the last line is for."""
+    return {
+        kind: {arm: {name: row[name] for name in ("n", *IN_JSON)} for arm, row in arms.items()}
+        for kind, arms in kinds.items()
+    }
+
+
+def _where() -> dict[str, Any]:
+    """Return commit, date and processor."""
+    git = ["git", "-C", str(RESULTS.parent)]
+    commit = subprocess.run(
+        [*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False
+    )
+    changed = subprocess.run(
+        [*git, "status", "--porcelain", "--untracked-files=no"], capture_output=True, text=True, check=False
+    )
+    suffix = "-changed" if changed.stdout.strip() else ""
+    return {
+        "commit": (commit.stdout.strip() or "unknown") + suffix,
+        "date": datetime.now(UTC).date().isoformat(),
+        "processor": _processor(),
+        "cpus": os.cpu_count(),
+    }
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text("utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    main()
