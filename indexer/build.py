@@ -11,13 +11,13 @@ import os
 import stat
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 from indexer.catalogue import Catalogue, Changes, FileStamp
-from indexer.embed import synchronize
+from indexer.embed import VectorWriter
 from indexer.errors import DamagedStoreError, StoreError
 from indexer.imports import RepoFiles, resolve_import
 from indexer.js_aliases import read_js_aliases
@@ -64,7 +64,7 @@ def build_index(  # noqa: PLR0913 - each is a choice of the owner's
         on_progress: Called some ten times a second.
         cancelled: Asked between batches.
         force: Parse every file, changed or not.
-        n_processes: How many child processes parse; by default one a core, four at most.
+        n_processes: How many child processes parse; by default one a core but the first, four at most.
         options: What the walk leaves out.
 
     Raises:
@@ -72,13 +72,14 @@ def build_index(  # noqa: PLR0913 - each is a choice of the owner's
         StoreError: The index cannot be written.
         DiskSpaceError: The disk is full.
     """
-    run = _Run(root, catalogue, on_progress, cancelled, options or WalkOptions())
-    tasks = run.scan(force=force)
-    run.parse(tasks, _n_processes(len(tasks), n_processes))
-    run.link()
-    run.embed(open_vectors)
-    run.compact()
-    return run.summary()
+    run = _Run(root, catalogue, open_vectors, on_progress, cancelled, options or WalkOptions())
+    with closing(run):
+        tasks = run.scan(force=force)
+        run.parse(tasks, _n_processes(len(tasks), n_processes))
+        run.link()
+        run.embed()
+        run.compact()
+        return run.summary()
 
 
 def update_files(
@@ -105,12 +106,16 @@ def update_files(
         StoreError: The index cannot be written.
         DiskSpaceError: The disk is full.
     """
-    run = _Run(root, catalogue, _no_progress, _never, options or WalkOptions())
-    tasks = run.look_for(frozenset(paths))
-    run.parse(tasks, 0)
-    run.link()
-    run.embed(open_vectors)
+    run = _Run(root, catalogue, open_vectors, _no_progress, _never, options or WalkOptions())
+    with closing(run):
+        run.parse(run.look_for(frozenset(paths)), 0)
+        run.link()
+        run.embed()
     return Changes(*(tuple(run.changes[kind]) for kind in ("added", "changed", "moved", "removed")))
+
+
+class _NoVectorsError(Exception):
+    """There is nothing to make vectors with, or nowhere to keep them."""
 
 
 @dataclass(slots=True)
@@ -119,6 +124,7 @@ class _Run:
 
     root: Path
     catalogue: Catalogue
+    open_vectors: Callable[[], Vectors | str]
     on_progress: Callable[[IndexProgress], None]
     cancelled: Callable[[], bool]
     options: WalkOptions
@@ -131,6 +137,8 @@ class _Run:
     )
     seconds: dict[Phase, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    writer: VectorWriter | str | None = None
+    """None before it is needed, or why there is none."""
     known_left_out: dict[str, tuple[int, int, str]] = field(default_factory=dict)
     last_progress: float = 0.0
     phase_began: float = 0.0
@@ -187,7 +195,10 @@ class _Run:
             self.n_files_removed += len(paths)
 
     def parse(self, tasks: Collection[Task], n_processes: int) -> None:
-        """Look at files and store what they hold, a transaction a batch."""
+        """Look at files and store what they hold, a transaction a batch.
+
+        While children parse the next files, vectors are made of what is stored.
+        """
         n_done = 0
         with self.timed("parse"), ParsePool(n_processes, self.options) as pool:
             for outcomes in pool.outcomes(tasks, self.cancelled):
@@ -195,6 +206,9 @@ class _Run:
                     self.store(outcomes)
                 n_done += len(outcomes)
                 self.tell("parse", n_done, len(tasks))
+                if n_processes > 0:
+                    with self.vectors_at_best():
+                        self.made_writer().advance()
 
     def store(self, outcomes: Iterable[Outcome]) -> None:
         """Write what became of a batch of files."""
@@ -228,27 +242,47 @@ class _Run:
 
             self.catalogue.link_imports(resolve)
 
-    def embed(self, open_vectors: Callable[[], Vectors | str]) -> None:
+    def embed(self) -> None:
         """Make the vectors that are missing."""
         if self.cancelled():
             return
-        with self.timed("embed"):
-            try:
-                vectors = open_vectors()
-                if isinstance(vectors, str):
-                    self.notes.append(f"no vectors: {vectors}")
-                    return
-                synchronize(
-                    self.catalogue,
-                    vectors.store,
-                    vectors.embedder,
-                    on_progress=lambda n_done, n_total: self.tell("embed", n_done, n_total),
-                    cancelled=self.cancelled,
-                )
-            except DamagedStoreError:
-                raise
-            except StoreError as error:  # a server that is down; all else that retrieval needs is there
-                self.notes.append(f"vectors are missing: {error}")
+        with self.timed("embed"), self.vectors_at_best():
+            self.made_writer().finish(
+                on_progress=lambda n_done, n_total: self.tell("embed", n_done, n_total),
+                cancelled=self.cancelled,
+            )
+        if isinstance(self.writer, str):
+            self.notes.append(self.writer)
+
+    def made_writer(self) -> VectorWriter:
+        """Return what makes vectors; ends `vectors_at_best` where there is none."""
+        if self.writer is None:
+            vectors = self.open_vectors()
+            if isinstance(vectors, str):
+                self.writer = f"no vectors: {vectors}"
+            else:
+                self.writer = VectorWriter(self.catalogue, vectors.store, vectors.embedder)
+        if isinstance(self.writer, str):
+            raise _NoVectorsError
+        return self.writer
+
+    @contextmanager
+    def vectors_at_best(self) -> Iterator[None]:
+        """Go on without vectors where they cannot be had: all else that retrieval needs is there."""
+        try:
+            yield
+        except _NoVectorsError:
+            return
+        except DamagedStoreError:
+            raise
+        except StoreError as error:  # a server that is down
+            self.close()
+            self.writer = f"vectors are missing: {error}"
+
+    def close(self) -> None:
+        """End the thread that embeds."""
+        if isinstance(self.writer, VectorWriter):
+            self.writer.close()
 
     def compact(self) -> None:
         """Tidy up after many writes."""
@@ -326,7 +360,8 @@ def _n_processes(n_files: int, wanted: int | None) -> int:
     if wanted is not None:
         return wanted
     n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(n_cores, 4) if n_files >= _MIN_FILES_FOR_POOL else 0
+    # One core is left to the process that stores what they find.
+    return max(1, min(n_cores - 1, 4)) if n_files >= _MIN_FILES_FOR_POOL else 0
 
 
 def _no_progress(_: IndexProgress) -> None:

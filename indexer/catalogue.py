@@ -169,6 +169,15 @@ class Catalogue(CatalogueReader):
         """Return the ids of the definitions that lack a vector of their present content."""
         return [row[0] for row in self._all("SELECT id FROM definitions WHERE embedded = 0 ORDER BY number")]
 
+    def unembedded_after(self, number: int, n: int) -> list[tuple[int, str]]:
+        """Return the first `n` definitions without a vector that come after a number, as (number, id)."""
+        sql = "SELECT number, id FROM definitions WHERE embedded = 0 AND number > ? ORDER BY number LIMIT ?"
+        return self._all(sql, number, n)
+
+    def count_unembedded(self) -> int:
+        """Return how many definitions lack a vector of their present content."""
+        return int(self._all("SELECT count(*) FROM definitions WHERE embedded = 0")[0][0])
+
     def mark_embedded(self, definitions: Iterable[Definition]) -> None:
         """Note that the vector store acknowledged these; one that changed meanwhile stays without."""
         rows = [(definition.id, definition.content_hash) for definition in definitions]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,8 @@ import numpy.typing as npt
 from indexer.catalogue import Catalogue
 from indexer.types import Definition, Embedder, Span
 from indexer.vectors import VectorStore
+
+_Embedded = tuple[list[Definition], npt.NDArray[np.float32]]
 
 BATCH_DEFINITIONS = 256
 """Chroma holds the interpreter's lock while it adds a batch, 0.1 s for this many; others wait as long."""
@@ -71,54 +73,76 @@ def repair(catalogue: Catalogue, vectors: VectorStore, embedder: Embedder) -> No
         vectors.delete(unknown[start : start + BATCH_DEFINITIONS])
 
 
-def synchronize(
-    catalogue: Catalogue,
-    vectors: VectorStore,
-    embedder: Embedder,
-    *,
-    on_progress: Callable[[int, int], None],
-    cancelled: Callable[[], bool],
-) -> int:
-    """Delete the vectors that are stale and make those that are missing, until `cancelled` says so.
+class VectorWriter:
+    """Makes the vectors that are missing, a batch at a time; one is embedded while another is stored.
 
     The catalogue notes a batch when the vector store has acknowledged it, so that whenever this ends, by a
-    kill as well, the next call goes on with what is left.
-
-    Args:
-        catalogue: Written to.
-        vectors: Written to.
-        embedder: The one that `vectors` was opened for.
-        on_progress: Gets (definitions done, definitions to do).
-        cancelled: Asked between batches.
-
-    Returns:
-        How many vectors were made.
+    kill as well, the next writer goes on with what is left. `advance` may be called between writes of
+    files to the catalogue, by the same thread.
     """
-    while (stale := catalogue.stale_vectors(BATCH_DEFINITIONS)) and not cancelled():
-        vectors.delete(stale)
-        catalogue.clear_stale(stale)
-    ids = catalogue.unembedded_ids()
-    n_done = 0
-    with ThreadPoolExecutor(
-        1, thread_name_prefix="embed"
-    ) as ahead:  # the next batch while this one is stored
-        pending = None
-        for start in range(0, len(ids) + BATCH_DEFINITIONS, BATCH_DEFINITIONS):
-            if cancelled():
-                break
-            batch = catalogue.definitions(ids[start : start + BATCH_DEFINITIONS])
-            following = ahead.submit(_embed, embedder, batch) if batch else None
-            if pending is not None:
-                definitions, embedded = pending.result()
-                vectors.put([d.id for d in definitions], embedded, [d.path for d in definitions])
-                catalogue.mark_embedded(definitions)
-                n_done += len(definitions)
-                on_progress(n_done, len(ids))
-            pending = following
-    return n_done
+
+    def __init__(self, catalogue: Catalogue, vectors: VectorStore, embedder: Embedder) -> None:
+        self._catalogue = catalogue
+        self._vectors = vectors
+        self._embedder = embedder
+        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="embed")
+        self._pending: Future[_Embedded] | None = None
+        self._last_number = -1
+        """Of the definitions that were taken from the catalogue so far."""
+
+    def close(self) -> None:
+        """End the thread that embeds."""
+        self._ahead.shutdown(wait=True, cancel_futures=True)
+
+    def advance(self, *, to_the_end: bool = False) -> int:
+        """Take the next definitions without a vector if they fill a batch, and store the batch before.
+
+        Args:
+            to_the_end: Take what is left, however little; the caller goes on until nothing is stored.
+
+        Returns:
+            How many vectors were stored.
+        """
+        rows = self._catalogue.unembedded_after(self._last_number, BATCH_DEFINITIONS)
+        if len(rows) < BATCH_DEFINITIONS and not to_the_end:
+            return 0
+        following = None
+        if rows:
+            self._last_number = rows[-1][0]
+            batch = self._catalogue.definitions([id_ for _, id_ in rows])
+            following = self._ahead.submit(_embed, self._embedder, batch)
+        pending, self._pending = self._pending, following
+        return self._store(pending.result()) if pending is not None else 0
+
+    def finish(self, *, on_progress: Callable[[int, int], None], cancelled: Callable[[], bool]) -> None:
+        """Delete the vectors that are stale and make all that are missing, until `cancelled` says so.
+
+        Args:
+            on_progress: Gets (definitions done, definitions to do).
+            cancelled: Asked between batches.
+        """
+        if self._pending is not None:
+            self._store(self._pending.result())
+            self._pending = None
+        while (stale := self._catalogue.stale_vectors(BATCH_DEFINITIONS)) and not cancelled():
+            self._vectors.delete(stale)
+            self._catalogue.clear_stale(stale)
+        self._last_number = -1  # what changed meanwhile keeps its number
+        n_done, n_total = 0, self._catalogue.count_unembedded()
+        while not cancelled():
+            n_stored = self.advance(to_the_end=True)
+            if n_stored == 0 and self._pending is None:
+                return
+            n_done += n_stored
+            if n_stored:
+                on_progress(n_done, n_total)
+
+    def _store(self, embedded: _Embedded) -> int:
+        definitions, rows = embedded
+        self._vectors.put([one.id for one in definitions], rows, [one.path for one in definitions])
+        self._catalogue.mark_embedded(definitions)
+        return len(definitions)
 
 
-def _embed(
-    embedder: Embedder, definitions: list[Definition]
-) -> tuple[list[Definition], npt.NDArray[np.float32]]:
+def _embed(embedder: Embedder, definitions: list[Definition]) -> _Embedded:
     return definitions, embedder.embed([embedding_text(definition) for definition in definitions])

@@ -332,6 +332,32 @@ def test_a_server_that_does_not_answer_does_not_keep_a_file_from_being_updated(o
         assert "shop.py" in opened._reader.paths()
 
 
+def test_a_server_that_does_not_answer_is_asked_once_a_run(opener: Opener) -> None:
+    write_files(opener.root, {f"m{n}.py": f"def f{n}(): pass\n" for n in range(100)})
+    with opener.open(server=ChromaServer("127.0.0.1", 1)) as opened:
+        summary = build(opened)
+    assert summary.n_files == len(INVOICING) + 100
+    assert [note.startswith("vectors are missing") for note in summary.notes] == [True]
+
+
+def test_vectors_are_made_while_files_are_parsed_and_none_is_missed(
+    opener: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indexer.embed.BATCH_DEFINITIONS", 16)
+    write_files(opener.root, {f"m{n}.py": f"def f{n}(): pass\n" for n in range(100)})
+    phases: dict[str, int] = {}
+    with opener.open() as opened:
+
+        def note(progress: IndexProgress) -> None:
+            phases[progress.phase] = opener.embedder.n_embedded
+
+        summary = opened.build(on_progress=note, cancelled=lambda: False)
+        assert opened._vectors is not None
+        assert opened._vectors.store.ids() == opened._writer.embedded_ids()
+    assert phases["parse"] > 0
+    assert summary.n_embedded == summary.n_definitions == opener.embedder.n_embedded
+
+
 def test_a_run_that_waits_for_another_says_so_and_can_be_cancelled(opened: OpenIndex) -> None:
     told: list[IndexProgress] = []
     with opened._write_lock, pytest.raises(LockedError, match="another run"):
