@@ -73,6 +73,7 @@ def main() -> None:
         f"{exact} of {len(scores)} lines exactly as their author wrote them; edit similarity "
         f"{statistics.mean(scores):.2f}; median {statistics.median(times_ms):.0f} ms a completion",
         highlight=False,
+        soft_wrap=True,
     )
 
 
