@@ -95,4 +95,4 @@ def _shared_terms(terms: Sequence[str], definition: Definition) -> str:
     read = f"{definition.qualified_name} {definition.signature} {definition.text[:_EXPLAINED_CHARACTERS]}"
     present = set(split_identifiers(read))
     shared = sorted((term for term in terms if term in present), key=lambda term: (-len(term), term))
-    return "terms: " + ", ".join(shared[:_N_SHOWN_TERMS])
+    return f"terms: {', '.join(shared[:_N_SHOWN_TERMS])}" if shared else "terms in its later lines"
