@@ -24,6 +24,9 @@ ResolveImport = Callable[[Import, str, str], Sequence[str]]
 """(import, path of the importing file, its language) -> files that it may mean, best first."""
 
 
+_MAX_NAMES_KEPT = 20_000
+
+
 @dataclass(frozen=True, slots=True)
 class Changes:
     """The ids of the definitions that a write touched; no id stands in two of the fields."""
@@ -350,6 +353,8 @@ class Catalogue(CatalogueReader):
         if row is None:
             cursor = self._connection.execute("INSERT INTO names (name) VALUES (?)", (name,))
             row = (int(cursor.lastrowid or 0),)
+        if len(self._name_ids) >= _MAX_NAMES_KEPT:
+            self._name_ids.clear()
         self._name_ids[name] = int(row[0])
         return self._name_ids[name]
 

@@ -23,7 +23,7 @@ _STOP_WORDS = frozenset(
 )
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 13)  # eight times as many are hit no more often, and take 20 MB
 def _terms_of(identifier: str) -> tuple[str, ...]:
     """Return the whole identifier and its parts, lower-cased, without what is too common to tell anything."""
     whole = identifier.lower()
