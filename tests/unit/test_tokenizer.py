@@ -162,7 +162,7 @@ def test_a_damaged_tokenizer_names_the_cure(tmp_path, file, damage):
     path.unlink()
     if damage != "missing":
         path.write_bytes(b"" if damage == "empty" else whole[: len(whole) // 2])
-    with pytest.raises(DamagedModelError, match="pull the model again"):
+    with pytest.raises(DamagedModelError, match="crosslight model pull --force"):
         Tokenizer.from_file(tmp_path / TOKENIZER_FILE, CONTROL)
 
 
