@@ -277,4 +277,4 @@ def _stat(root: Path, path: str) -> WalkedFile | None:
         return None
     if not stat.S_ISREG(status.st_mode) or absolute.parent.resolve() != absolute.parent:
         return None
-    return WalkedFile(path, absolute, status.st_size, status.st_mtime_ns)
+    return WalkedFile(path, str(absolute), status.st_size, status.st_mtime_ns)

@@ -12,7 +12,6 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 _SECRET_NAME = re.compile(
     r"(?:\.env|\.envrc|id_(?:rsa|dsa|ecdsa|ed25519)(?:_sk)?|[._]netrc|\.npmrc|\.pypirc|\.pgpass|\.my\.cnf"
@@ -92,7 +91,7 @@ _MIN_ENTROPY_BITS = 3.5
 
 def is_secret_name(path: str) -> bool:
     """Return whether a file's name says that it holds secrets: `.env`, `id_rsa`, `*.pem`, `.netrc`."""
-    return _SECRET_NAME.match(PurePosixPath(path).name) is not None
+    return _SECRET_NAME.match(path.rpartition("/")[2]) is not None
 
 
 def find_secret(source: bytes) -> str | None:

@@ -78,9 +78,15 @@ class WalkedFile:
 
     path: str
     """POSIX, relative to the root."""
-    absolute: Path
+    location: str
+    """Its absolute path."""
     size_bytes: int
     mtime_ns: int
+
+    @property
+    def absolute(self) -> Path:
+        """The same as a `Path`, which takes longer to make than all else about a file that did not change."""
+        return Path(self.location)
 
 
 @dataclass(slots=True)
@@ -208,7 +214,7 @@ def _judge(
         status = entry.stat(follow_symlinks=False)
         reason = _status_reason(entry, status, options)
         if reason is None:
-            return WalkedFile(path, Path(entry.path), status.st_size, status.st_mtime_ns)
+            return WalkedFile(path, entry.path, status.st_size, status.st_mtime_ns)
     if reason is not None:
         report.add(reason, path + "/" * is_folder)
         return None

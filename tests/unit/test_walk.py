@@ -203,7 +203,7 @@ def test_what_disappears_meanwhile_is_passed_over(root: Path) -> None:
         (root / "d.py").unlink(missing_ok=True)
     assert found == ["a.py", "e.py"]
     (root / "e.py").unlink()
-    gone = WalkedFile("e.py", root / "e.py", 0, 0)
+    gone = WalkedFile("e.py", str(root / "e.py"), 0, 0)
     assert read_source(gone, report) is None
     assert not report.counts
 
