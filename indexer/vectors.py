@@ -90,13 +90,24 @@ class VectorStore:
         """Delete the folder of an embedded store that is closed."""
         shutil.rmtree(folder, ignore_errors=True)
 
+    @staticmethod
+    def drop(server: ChromaServer, collection: str) -> None:
+        """Delete a collection of a server, if it is there.
+
+        Raises:
+            StoreError: The server does not answer.
+        """
+        with _chroma_errors(server):
+            client = _connect(server)
+            try:
+                if collection in {one.name for one in client.list_collections()}:
+                    client.delete_collection(collection)
+            finally:
+                _close(client, server)
+
     def close(self) -> None:
         """Give back its memory and file handles."""
-        sessions = _sessions(self._client) if isinstance(self._where, ChromaServer) else ()
-        with contextlib.suppress(Exception):
-            self._client.close()
-        for session in sessions:
-            session.close()
+        _close(self._client, self._where)
 
     def __enter__(self) -> Self:
         return self
@@ -172,11 +183,6 @@ class VectorStore:
         with _chroma_errors(self._where):
             return set(self._collection.get(include=[])["ids"])
 
-    def drop(self) -> None:
-        """Delete the collection, with all its rows; the object is of no more use but to be closed."""
-        with _chroma_errors(self._where):
-            self._client.delete_collection(self._name)
-
     def _open_collection(self) -> Any:  # noqa: ANN401 - chromadb's Collection, whose types do not hold
         with _chroma_errors(self._where):
             names = {collection.name for collection in self._client.list_collections()}
@@ -219,6 +225,14 @@ def _connect(where: Path | ChromaServer) -> Any:  # noqa: ANN401 - the client's 
         for session in _sessions(client):
             session.timeout = _SERVER_TIMEOUT_S
         return client
+
+
+def _close(client: Any, where: Path | ChromaServer) -> None:  # noqa: ANN401
+    sessions = _sessions(client) if isinstance(where, ChromaServer) else ()
+    with contextlib.suppress(Exception):
+        client.close()
+    for session in sessions:
+        session.close()
 
 
 def _sessions(client: Any) -> tuple[Any, ...]:  # noqa: ANN401

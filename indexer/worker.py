@@ -30,7 +30,7 @@ from indexer.report import IndexProgress, IndexStatus
 from indexer.repository import IndexFolder
 from indexer.storage import checked_root, private_folder, storage_errors
 from indexer.types import Embedder
-from indexer.vectors import ChromaServer
+from indexer.vectors import ChromaServer, VectorStore
 from indexer.wire import PROTOCOL, Rendezvous, error_to_json, query_from_json, receive, result_to_json, send
 
 _T = TypeVar("_T")
@@ -248,7 +248,10 @@ class _Worker:
             if not folder.folder.exists():
                 return 0
             with folder.locked():
-                return folder.remove()
+                freed = folder.remove()
+        if self._server is not None:
+            VectorStore.drop(self._server, folder.collection)
+        return freed
 
     def _stop(self, _: Connection, __: dict[str, Any]) -> None:
         """Take leave; what ends the process comes after the answer."""

@@ -4,12 +4,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fakes import INVOICING, HashingEmbedder, wait_for, write_files
 
 from indexer.open_index import EmbedderSource, OpenIndex
 from indexer.repository import IndexFolder
-from indexer.vectors import ChromaServer
+from indexer.vectors import ChromaServer, VectorStore
 
 
 def free_port() -> int:
@@ -50,3 +51,13 @@ def test_vectors_can_live_on_a_server_without_any_source(tmp_path: Path, server:
         held = opened._vectors.store._collection.get()
     assert held["documents"] is None or not any(held["documents"])
     assert not index.vectors_folder.exists()
+
+
+def test_dropping_leaves_nothing_on_the_server(tmp_path: Path, server: ChromaServer) -> None:
+    with VectorStore.open(server, collection="crosslight-a", embedder="e") as store:
+        store.put(["one"], np.ones((1, 4), np.float32), ["a.py"])
+    VectorStore.drop(server, "crosslight-a")
+    VectorStore.drop(server, "crosslight-a")  # gone already
+    with VectorStore.open(server, collection="crosslight-a", embedder="e") as store:
+        assert store.was_emptied
+        assert store.ids() == set()
