@@ -134,6 +134,10 @@ class Catalogue(CatalogueReader):
         with self.transaction():
             self._many("DELETE FROM left_out WHERE path = ?", [(path,) for path in paths])
 
+    def is_linked(self) -> bool:
+        """Return whether `link_imports` has nothing to do."""
+        return self._setting("relink") is None and self._one("SELECT 1 FROM files WHERE linked = 0") is None
+
     def link_imports(self, resolve: ResolveImport) -> int:
         """Resolve the imports of the files that were written; of all files, when a file appeared or went.
 

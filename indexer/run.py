@@ -155,7 +155,7 @@ class IndexRun:
 
     def link(self) -> None:
         """Resolve imports, unless the run was cancelled: with half of the files most would lead nowhere."""
-        if self.cancelled():
+        if self.cancelled() or self.catalogue.is_linked():
             return
         with self.timed("link"):
             paths = self.catalogue.paths()

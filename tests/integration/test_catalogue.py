@@ -329,3 +329,13 @@ def test_a_full_disk_is_said_and_leaves_what_was_written(catalogue: Catalogue) -
     catalogue._connection.execute("PRAGMA max_page_count = 100000")
     catalogue.apply(many, STAMP)
     assert len(catalogue.files()) == 2
+
+
+def test_a_catalogue_is_linked_until_an_import_or_a_path_changes(catalogue: Catalogue) -> None:
+    assert catalogue.is_linked()
+    catalogue.apply(parsed(definition("f")), STAMP)
+    assert not catalogue.is_linked()
+    catalogue.link_imports(lambda *_: ())
+    assert catalogue.is_linked()
+    catalogue.remove(["a.py"])
+    assert not catalogue.is_linked()
