@@ -164,7 +164,6 @@ def start_model(folders: Folders, settings: Settings) -> RunningModel:
         completion.prompt_tokens
         + retrieval.definitions * retrieval.definition_tokens
         + max(completion.max_line_tokens, completion.max_block_tokens)
-        + _SLACK_TOKENS
     )
     return RunningModel(
         name=installed.name,
@@ -172,7 +171,3 @@ def start_model(folders: Folders, settings: Settings) -> RunningModel:
         codec=tokenizer,
         decoder=DecodeState(session, capacity),
     )
-
-
-_SLACK_TOKENS = 160
-"""For the healed pre-token and the cursor's line, which the prompt's budget does not cut."""
