@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 
 from indexer.imports import RepoFiles, resolve_import
-from indexer.languages import language_of
+from indexer.languages import TooSlowError, language_of
 from indexer.parse import parse_file
 from indexer.resolve import DefinitionSource
 from indexer.types import Import
@@ -25,6 +25,15 @@ _STATEMENT = re.compile(
 )
 _OPEN = re.compile(r"[(\[{]")
 _CLOSE = re.compile(r"[)\]}]")
+
+
+def _imports_in(statements: str, path: str) -> tuple[Import, ...]:
+    if not statements:
+        return ()
+    try:
+        return parse_file(path, statements.encode("utf-8", "replace")).imports
+    except TooSlowError:  # what was saved still answers
+        return ()
 
 
 def imports_of_buffer(
@@ -46,7 +55,7 @@ def imports_of_buffer(
     targets = {(imp.module, imp.name): found for imp, found in saved}
     present: list[tuple[Import, tuple[str, ...]]] = []
     statements = import_statements(prefix)
-    typed = parse_file(path, statements.encode("utf-8", "replace")).imports if statements else ()
+    typed = _imports_in(statements, path)
     files: RepoFiles | None = None
     for imp in typed:
         found = targets.get((imp.module, imp.name))
