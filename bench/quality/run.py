@@ -17,6 +17,7 @@ import os
 import platform
 import random
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -37,16 +38,18 @@ from lsp_server.config import Settings
 from lsp_server.console import PhaseBar
 from lsp_server.evaluation.arms import RepositoryStates, make_subjects, unhurried
 from lsp_server.evaluation.cases import Case
-from lsp_server.evaluation.choices import ARMS
+from lsp_server.evaluation.choices import ARMS, DRAWN_KINDS
 from lsp_server.evaluation.fingerprint import subject_fingerprint
 from lsp_server.evaluation.report import print_report
 from lsp_server.evaluation.results import ResultFile
-from lsp_server.evaluation.runner import RunProgress, run
+from lsp_server.evaluation.runner import Outcome, RunProgress, run
 from lsp_server.evaluation.subject import Answer, CompleterSubject, Subject
-from lsp_server.evaluation.summary import Summary, summarize
+from lsp_server.evaluation.summary import summarize
 from lsp_server.paths import Folders
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
+FAULTS = ("concatenated", "random definitions", "suffix dropped")
+"""What is broken, after what it is compared with."""
 IN_JSON = ("exact_match", "edit_similarity", "nll_per_byte")
 _NICENESS = 10
 
@@ -96,7 +99,7 @@ class Indexes:
 class WithoutSuffix:
     """A subject that does not see what follows the cursor: a deliberate fault."""
 
-    arm = "suffix dropped"
+    arm = FAULTS[2]
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
@@ -121,17 +124,26 @@ def main() -> None:
     parser.add_argument("--faults", action="store_true", help="also the arms that are broken on purpose")
     parser.add_argument("--cache", type=Path, default=folders.index.parent / "bench")
     parser.add_argument("--models", type=Path, default=folders.models, help="where models are installed")
+    parser.add_argument("--kind", action="append", choices=DRAWN_KINDS, help="all if left out")
     options = parser.parse_args()
     os.nice(_NICENESS)
+    where = _where()  # of the code that runs, whatever is committed meanwhile
     cases = development_set(options.cache, frozen=options.set == "frozen")
+    cases = [case for case in cases if case.kind in (options.kind or DRAWN_KINDS)]
     folders = replace(folders, models=options.models)
     with ExitStack() as stack:
         subjects, about = _subjects(folders, options, stack)
-        summary = _run(cases, subjects, options.cache / "quality-answers.jsonl")
-    about = {"set": options.set, "n_cases": len(cases), **about, **_where()}
-    print_report(Console(stderr=True), summary, [f"{name}: {value}" for name, value in about.items()])
-    RESULTS.mkdir(exist_ok=True)
+        outcomes = _run(cases, subjects, options.cache / "quality-answers.jsonl")
+    summary = summarize([outcome for outcome in outcomes if outcome.arm in ARMS])
+    about = {"set": options.set, "n_cases": len(cases), **about, **where}
+    console = Console(stderr=True)
+    print_report(console, summary, [f"{name}: {value}" for name, value in about.items()])
     table = {**about, **summary.to_json()}
+    if options.faults:
+        faults = summarize([one for one in outcomes if one.arm in FAULTS], baseline=FAULTS[0])
+        print_report(console, faults, ["", "Broken on purpose:"])
+        table["faults"] = faults.to_json()
+    RESULTS.mkdir(exist_ok=True)
     file = RESULTS / f"quality-{options.set}-{about['commit']}.json"
     file.write_text(json.dumps(table, indent=1) + "\n", "utf-8")
     print(json.dumps({**about, "kinds": _selected(table["kinds"])}))
@@ -160,25 +172,25 @@ def _subjects(
 
     states = RepositoryStates()
     subjects = subjects_with(options.arm or ARMS, indexes.retrieve_for)
+    if options.faults and "concatenated" not in (options.arm or ARMS):
+        sys.exit("what is broken is compared with `concatenated`: let that arm run too")
     if options.faults:
         key = subjects_with(["concatenated"], indexes.retrieve_for)[0]
         subjects.append(
-            CompleterSubject(
-                "random definitions", model, settings, retrieve_for=indexes.random_for, key_of=key.key
-            )
+            CompleterSubject(FAULTS[1], model, settings, retrieve_for=indexes.random_for, key_of=key.key)
         )
         subjects.append(WithoutSuffix(key))
     return subjects, {"model": model.name, "model_hash": installed.manifest.model_hash[:12]}
 
 
-def _run(cases: list[Case], subjects: list[Subject], file: Path) -> Summary:
+def _run(cases: list[Case], subjects: list[Subject], file: Path) -> list[Outcome]:
     with PhaseBar() as bar:
 
         def show(progress: RunProgress) -> None:
             detail = f"{progress.n_done} of {progress.n_total} answers, {progress.n_kept} from earlier runs"
             bar.update("evaluate", progress.n_done, progress.n_total, detail)
 
-        return summarize(run(cases, subjects, ResultFile(file), on_progress=show))
+        return run(cases, subjects, ResultFile(file), on_progress=show)
 
 
 def _selected(kinds: dict[str, Any]) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class Summary:
 
     kinds: Mapping[str, Mapping[str, ArmSummary]]
     baseline: str
-    """The arm that the others are compared with: the first one."""
+    """The arm that the others are compared with."""
     differences: Mapping[str, Mapping[str, Mapping[str, Estimate]]]
     """Kind -> arm -> metric -> what the arm has more than the baseline has, over the cases of both."""
 
@@ -81,8 +81,12 @@ class _Scored:
         return float(self.outcome.answer.n_scored_bytes) if metric == NLL else 1.0
 
 
-def summarize(outcomes: Sequence[Outcome]) -> Summary:
-    """Return the figures of a run; the first arm is the baseline.
+def summarize(outcomes: Sequence[Outcome], *, baseline: str | None = None) -> Summary:
+    """Return the figures of a run.
+
+    Args:
+        outcomes: Of one run, or some of them.
+        baseline: The arm that the others are compared with; the first one if None.
 
     Raises:
         ValueError: There are no outcomes.
@@ -92,7 +96,7 @@ def summarize(outcomes: Sequence[Outcome]) -> Summary:
     table: defaultdict[str, defaultdict[str, dict[str, _Scored]]] = defaultdict(lambda: defaultdict(dict))
     for outcome in outcomes:
         table[outcome.case.kind][outcome.arm][outcome.case.id] = _scored(outcome)
-    baseline = outcomes[0].arm
+    baseline = baseline or outcomes[0].arm
     return Summary(
         kinds={
             kind: {arm: _arm(list(by_case.values())) for arm, by_case in arms.items()}

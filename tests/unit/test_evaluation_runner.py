@@ -119,6 +119,10 @@ def test_figures_are_means_over_cases_and_differences_over_pairs(tmp_path):
     assert difference.mean == 0.75
     assert difference.low > 0
     json.dumps(summary.to_json())
+    turned = summarize(
+        run(CASES, [Scripted("off"), right], ResultFile(tmp_path / "answers.jsonl")), baseline="right"
+    )
+    assert turned.differences["line"]["off"]["exact_match"].mean == -0.75
 
 
 def test_a_peer_without_probabilities_has_no_likelihood(tmp_path):
