@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 import psutil
-from conftest import Command
+from command import Command
 
 _PATIENCE_S = 120.0
 _CONTROL_SEQUENCES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

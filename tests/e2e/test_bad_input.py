@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import SHOP, Command, default_model, write_repository
+from command import SHOP, Command, default_model, write_repository
 
 from lsp_server.config import Settings
 

@@ -5,7 +5,7 @@ import dataclasses
 import json
 
 import pytest
-from conftest import SHOP, Command, write_repository
+from command import SHOP, Command, write_repository
 
 from indexer.languages import parse_tree
 from lsp_server.document import Cursor, open_document

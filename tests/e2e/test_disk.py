@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import N_DEFINITIONS, SHOP, Command, has_program, write_repository
+from command import N_DEFINITIONS, SHOP, Command, has_program, write_repository
 from tiny_model import random_tensors, write_gguf
 
 IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0

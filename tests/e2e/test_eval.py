@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import write_repository
+from command import write_repository
 
 FILES = {
     "shop/__init__.py": "",

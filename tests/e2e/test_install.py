@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import Command, Homes, write_repository
+from command import Command, Homes, write_repository
 
 from lsp_server.config import Settings
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import N_DEFINITIONS, N_FILES, Command, has_program
+from command import N_DEFINITIONS, N_FILES, Command, has_program
 from fake_servers import FakeServer
 from terminal import Terminal
 from tiny_model import CONFIG, random_tensors, write_gguf

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Command, has_program
+from command import Command, has_program
 
 
 def unshare() -> tuple[str, ...]:
