@@ -19,7 +19,7 @@ import numpy as np
 from indexer.build import Vectors, build_index, update_files
 from indexer.catalogue import Catalogue, Changes
 from indexer.embed import repair, vectors_name
-from indexer.errors import DamagedStoreError, LockedError, StoreError
+from indexer.errors import DamagedStoreError, DiskSpaceError, LockedError, StoreError
 from indexer.report import IndexProgress, IndexStatus, IndexSummary
 from indexer.repository import IndexFolder
 from indexer.retrieve import retrieve, search
@@ -196,7 +196,7 @@ class OpenIndex:
             elif statistics.n_embedded == 0 or statistics.embedder != vectors_name(embedder):
                 self._no_vectors = "there are none yet; an indexing run makes them"
             else:
-                with contextlib.suppress(StoreError):
+                with contextlib.suppress(StoreError, DiskSpaceError):  # opening writes a little
                     self._open_vectors(embedder)
 
     @contextlib.contextmanager

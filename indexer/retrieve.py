@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from indexer.errors import IndexerError
+from indexer.languages import language_of
 from indexer.resolve import DefinitionSource
 from indexer.retrievers import (
     TERM_LINES,
@@ -45,6 +46,13 @@ SEARCH_WEIGHTS: Mapping[Retriever, float] = {"symbol": 3.0, "bm25": 1.0, "vector
 """For people's questions: a definition of exactly the name that was asked for comes first."""
 ROLE_FACTORS: Mapping[Role, float] = {"source": 1.0, "test": 0.5, "documentation": 0.4}
 """What a file is for: code seldom calls a test. In a test, tests count in full."""
+
+
+_FAMILIES: Mapping[str, str] = {
+    **dict.fromkeys(("javascript", "typescript", "tsx"), "ecmascript"),
+    **dict.fromkeys(("c", "cpp"), "c"),
+}
+"""Languages that call each other by name, so that a definition of one helps in the other."""
 
 
 @dataclass(slots=True)
@@ -95,7 +103,12 @@ def retrieve(
             _run_retriever(retriever, ask[retriever], run, deadline)
     shown = _Shown(query)
     hits = {
-        name: [hit for hit in found if not shown.holds(hit.definition)] for name, found in run.hits.items()
+        name: [
+            hit
+            for hit in found
+            if not shown.holds(hit.definition) and _can_be_used(hit.definition, query.path)
+        ]
+        for name, found in run.hits.items()
     }
     factors = {**ROLE_FACTORS, "test": 1.0} if query.path and "test" in query.path.lower() else ROLE_FACTORS
     retrieved = fuse(hits, query.n, weights=RETRIEVER_WEIGHTS, role_factors=factors)
@@ -154,6 +167,14 @@ def fuse(
     for row in joined:
         unique.setdefault((row.definition.name, row.definition.text), row)
     return tuple(unique.values())[: max(0, n)]
+
+
+def _can_be_used(definition: Definition, path: str | None) -> bool:
+    """Return whether a file's code can use a definition; documents may speak of any language."""
+    user = language_of(path) if path else None
+    if user is None or user.family == "document" or definition.role == "documentation":
+        return True
+    return _FAMILIES.get(user.name, user.name) == _FAMILIES.get(definition.language, definition.language)
 
 
 class _Deadline:

@@ -42,13 +42,14 @@ _INDEXING_NICENESS = 10
 _SECONDS_BEFORE_ACCEPTING_AGAIN = 0.1
 
 
-def serve(
+def serve(  # noqa: PLR0913 - each is one thing that the program decides
     index_dir: Path,
     runtime_dir: Path,
     *,
     make_embedder: Callable[[], Embedder | None],
     idle_s: float,
     server: ChromaServer | None = None,
+    is_outdated: Callable[[], bool] = lambda: False,
 ) -> None:
     """Be the index worker of `index_dir`, until it is told to stop or nobody asks for `idle_s` seconds.
 
@@ -61,6 +62,7 @@ def serve(
         make_embedder: Called when vectors are first needed; None means that there is no model.
         idle_s: How long to stay without a connection.
         server: A Chroma server to keep the vectors in, instead of in `index_dir`.
+        is_outdated: Whether a new worker would be set up otherwise; this one then ends when it is left alone.
 
     Raises:
         StoreError: A folder or the socket cannot be made.
@@ -78,7 +80,7 @@ def serve(
         listener = Listener(meeting.address, meeting.family, backlog=64)
         worker = _Worker(index_dir, EmbedderSource(make_embedder), server, meeting.version)
         try:
-            _run(worker, listener, idle_s)
+            _run(worker, listener, idle_s, is_outdated)
         finally:
             worker.stopping.set()
             listener.close()
@@ -100,12 +102,13 @@ def _become_owner(meeting: Rendezvous) -> filelock.BaseFileLock | None:
             raise StoreError(f"another process holds {meeting.lock_file} but does not answer; end it")
 
 
-def _run(worker: _Worker, listener: Listener, idle_s: float) -> None:
+def _run(worker: _Worker, listener: Listener, idle_s: float, is_outdated: Callable[[], bool]) -> None:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _end_orderly)
     threading.Thread(target=_accept, args=(worker, listener), daemon=True, name="accept").start()
     while not worker.stopping.wait(min(1.0, idle_s / 4)):
-        if worker.idle_for() > idle_s:
+        idle_for = worker.idle_for()
+        if idle_for > idle_s or (idle_for > 0 and is_outdated()):
             return
 
 

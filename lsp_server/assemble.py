@@ -11,9 +11,13 @@ import sys
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from lsp_server.config import load_settings
+from lsp_server.document import find_root
 from lsp_server.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from indexer.client import IndexClient
     from indexer.vectors import ChromaServer
     from lsp_server.completer import RunningModel
@@ -42,6 +46,14 @@ def connect_index(folders: Folders) -> IndexClient:
     return IndexClient.connect(folders.index, folders.runtime, start=WORKER_COMMAND)
 
 
+def repository_of(file: Path, folders: Folders) -> Path | None:
+    """Return the repository of a file: what looks like one, or else the nearest folder that was indexed."""
+    from indexer.repository import IndexFolder
+
+    indexed = (folder for folder in file.absolute().parents if IndexFolder.of(folders.index, folder).exists())
+    return find_root(file) or next(indexed, None)
+
+
 def stop_worker(folders: Folders) -> None:
     """End the index worker, if one runs."""
     from indexer.client import IndexClient
@@ -64,6 +76,7 @@ def run_worker(folders: Folders, settings: Settings) -> None:
         make_embedder=lambda: make_embedder(folders, settings),
         idle_s=settings.index.worker_idle_s,
         server=chroma_server(settings.index),
+        is_outdated=lambda: load_settings(folders.config_file).settings != settings,
     )
 
 

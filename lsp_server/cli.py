@@ -23,7 +23,7 @@ from indexer.errors import IndexerError
 from lsp_server import assemble, cli_cache, cli_eval, cli_model
 from lsp_server.config import Settings, load_settings
 from lsp_server.console import complain, index_with_bar
-from lsp_server.document import Cursor, find_root, open_document
+from lsp_server.document import Cursor, open_document
 from lsp_server.errors import UsageError
 from lsp_server.paths import Folders
 from lsp_server.render import print_completion, print_definitions, print_findings, print_json, print_summary
@@ -115,7 +115,7 @@ def complete(
     document = open_document(Cursor.parse(cursor))
     if root is not None and not root.is_dir():
         raise UsageError(f"--root {root} is not a folder")
-    repository = root or find_root(document.file)
+    repository = root or assemble.repository_of(document.file, folders)
     completer = Completer(assemble.start_model(folders, settings), settings)  # before an index takes its time
     with ExitStack() as stack:
         retrieve = None
@@ -181,7 +181,7 @@ def search(
 ) -> None:
     """Find definitions in an indexed repository."""
     folders, _ = _environment()
-    repository = root or find_root(Path("x").absolute()) or Path()
+    repository = root or assemble.repository_of(Path("x"), folders) or Path()
     with assemble.connect_index(folders) as client:
         if not client.status(repository).exists:
             raise UsageError(

@@ -139,7 +139,9 @@ class Completer:
             result = request.retrieve(query)
         except IndexerError as error:
             return nothing, (f"completed without retrieval: {error}",)
-        late = tuple(f"{name}: not asked, {settings.deadline_ms} ms were over" for name in result.late)
+        late = tuple(
+            f"{name}: left out, retrieval had taken {settings.deadline_ms} ms already" for name in result.late
+        )
         return result, late + tuple(f"{name}: {why}" for name, why in result.unavailable.items())
 
     def _generate(self, request: CompletionRequest, prompt: Prompt, multi_line: bool) -> Generation:

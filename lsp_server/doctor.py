@@ -17,7 +17,6 @@ from typing import Literal
 from indexer.errors import IndexerError
 from lsp_server import assemble
 from lsp_server.config import LoadedSettings, Settings
-from lsp_server.document import find_root
 from lsp_server.paths import Folders
 from model.disk import human_bytes
 from model.errors import ModelError, NotInstalledError
@@ -81,7 +80,12 @@ def check_settings(loaded: LoadedSettings, folders: Folders) -> Iterator[Finding
 
 def check_folder(subject: str, folder: Path) -> Finding:
     """Say whether a folder can be written, and how much room is left there."""
-    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    try:
+        existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    except OSError as error:
+        return Finding(
+            subject, "error", f"{folder}: {error.strerror}", f"make {error.filename} yours: chown it"
+        )
     if not existing.is_dir():
         return Finding(
             subject, "error", f"{existing} is a file where a folder is needed", f"remove {existing}"
@@ -153,19 +157,20 @@ def check_model(folders: Folders, settings: Settings) -> list[Finding]:
 
 def check_index(folders: Folders) -> Finding:
     """Say what is known of the repository around the current folder."""
-    root = find_root(Path("x").absolute())
-    if root is None:
-        return Finding("index", "ok", "the current folder is in no repository")
     try:
+        root = assemble.repository_of(Path("x"), folders)
+        if root is None:
+            return Finding("index", "ok", "the current folder is in no repository")
         with assemble.connect_index(folders) as client:
-            status = client.status(root)
-    except IndexerError as error:
+            status = client.open(root)
+    except (IndexerError, OSError) as error:
         return Finding("index", "error", str(error))
     if not status.exists:
         return Finding("index", "warning", f"{root} is not indexed", f"crosslight index {root}")
-    return Finding(
-        "index", "ok", f"{root}: {status.n_definitions} definitions, {status.n_embedded} with vectors"
-    )
+    holds = f"{root}: {status.n_definitions} definitions, {status.n_embedded} with vectors"
+    if status.no_vectors and status.n_definitions:
+        return Finding("index", "warning", f"{holds}; vectors are not in use: {status.no_vectors}")
+    return Finding("index", "ok", holds)
 
 
 def _installed(distribution: str) -> bool:

@@ -20,6 +20,17 @@ from lsp_server.trace import CompletionTrace
 from model.disk import human_bytes
 
 _GHOST = "italic bright_black"
+_WHY_NOTHING = {
+    "empty": "the model has nothing to add here",
+    "control_text": "the model wrote a control token as text",
+    "damaged_text": "the model wrote characters that no source has",
+    "prose": "the model wrote about the code instead of writing it",
+    "repeats_rest_of_line": "it would repeat what follows the cursor on its line",
+    "repeats_next_line": "it would repeat the next line",
+    "unbalanced": "it would close a bracket that is closed already",
+    "inside_word": "it would run into the word after the cursor",
+    "parses_worse": "the file would have more syntax errors with it",
+}
 _LINES_BEFORE = 4
 _LINES_AFTER = 2
 
@@ -55,7 +66,8 @@ def print_completion(console: Console, document: Document, trace: CompletionTrac
         ghost_text(document, trace, marked=console.no_color or not console.is_terminal), soft_wrap=True
     )
     if trace.suppression_reason is not None:
-        console.print(f"Nothing is shown: {trace.suppression_reason}", style="yellow")
+        why = _WHY_NOTHING.get(trace.suppression_reason, trace.suppression_reason)
+        console.print(f"Nothing is shown: {why} ({trace.suppression_reason})", style="yellow")
     for definition in trace.retrieved:
         given = f"{definition.n_tokens} tokens" if definition.n_tokens else "did not fit"
         console.print(

@@ -25,6 +25,7 @@ SuppressionReason = Literal[
     "repeats_rest_of_line",  # it wrote what follows the cursor on its line
     "repeats_next_line",  # it wrote the line after the cursor's
     "unbalanced",  # it began with a bracket that closes what is closed already
+    "inside_word",  # it would run into the word that follows the cursor
 ]
 
 _WINDOW_CHARACTERS = 6000
@@ -35,6 +36,7 @@ _CLOSERS_LINE = re.compile(r"[)\]}\"'`:;, \t]*")
 _CONTROL_TEXT = re.compile(
     r"<\|(?:endoftext|im_start|im_end|fim_prefix|fim_suffix|fim_middle|fim_pad|repo_name|file_sep)\|>"
 )
+_RUNS_INTO_WORD = re.compile(r"[\w)\]}\"'`]\w")
 _DAMAGE = re.compile("[\0\ufffd\ud800-\udfff]")
 _FENCE = re.compile(r"(?m)^[ \t]*```")
 _OPENING_FENCE = re.compile(r"\A\s*```\w*[ \t]*\n")
@@ -120,6 +122,8 @@ def finish(text: str, *, prefix: str, suffix: str, language: str | None = None) 
     text = _without_surplus(text, place, n_replaced)
     if not text.strip():
         return Finished("", 0, "unbalanced")
+    if _RUNS_INTO_WORD.match(text[-1] + place.suffix[n_replaced : n_replaced + 1]):
+        return Finished("", 0, "inside_word")
     style = FileStyle.of(prefix[-_WINDOW_CHARACTERS:], suffix[:_WINDOW_CHARACTERS])
     keep_end = bool(place.suffix[n_replaced:].partition("\n")[0].strip())
     text = style.apply(text, line=place.line, keep_end=keep_end)

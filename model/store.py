@@ -270,9 +270,10 @@ class ModelStore:
         )
 
     def _not_installed(self, name: str) -> str:
-        installed = ", ".join(model.name for model in self.list()) if name not in self._catalog else ""
-        others = f" (installed: {installed})" if installed else ""
-        return f"the model {name!r} is not installed{others}: run `crosslight model pull {name}`"
+        if name in self._catalog:
+            return f"the model {name!r} is not installed: run `crosslight model pull {name}`"
+        known = ", ".join(dict.fromkeys([*(model.name for model in self.list()), *self._catalog]))
+        return f"there is no model {name!r}; known here: {known} (`crosslight model list`)"
 
 
 def _adapter_file(choice: AdapterChoice, source: Source) -> Path | None:

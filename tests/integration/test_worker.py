@@ -90,6 +90,15 @@ def test_files_of_the_index_are_the_users_alone(place: Place) -> None:
             assert path.lstat().st_mode & 0o077 == 0, path
 
 
+def test_a_worker_whose_settings_changed_ends_when_it_is_left_alone(place: Place) -> None:
+    with place.connect() as client:
+        assert not client.status(place.root).exists
+        (place.index / "outdated").touch()
+        assert not client.status(place.root).exists
+        assert len(place.worker_pids()) == 1
+    wait_for(lambda: not place.worker_pids())
+
+
 def test_errors_arrive_as_the_kind_they_were(place: Place) -> None:
     with place.connect() as client, pytest.raises(RootError, match="does not exist"):
         client.index(place.root / "missing")

@@ -114,7 +114,7 @@ def test_definitions_are_read_and_told_with_their_reasons():
     assert (told.rank, told.path, told.line, told.qualified_name) == (1, "lib.py", 5, "helper")
     assert told.reasons == ("symbol #1: imported as helper",)
     assert told.n_tokens == trace.tokens["definitions"].computed > 0
-    assert trace.retrieval_notes == ("vector: not asked, 150 ms were over", "bm25: no terms")
+    assert trace.retrieval_notes == ("vector: left out, retrieval had taken 150 ms already", "bm25: no terms")
 
 
 def test_retrieval_that_fails_degrades_to_the_file_alone_and_says_why():

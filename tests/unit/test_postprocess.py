@@ -109,6 +109,8 @@ SUPPRESSED = [
     ("python", "foo(x)", "\n", ")", "unbalanced"),
     ("javascript", "if (a) {\n  b();\n", "}\n", "}", "repeats_rest_of_line"),
     ("javascript", "if (a) {\n  b();\n", "\n}\n", "}", "unbalanced"),
+    ("python", "x = round(f", "loat(n))\n", "lo", "inside_word"),
+    ("python", "f = lambda d: ", "d.n\n", "d.apply(cart)", "inside_word"),
 ]  # fmt: skip
 
 

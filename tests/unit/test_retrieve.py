@@ -257,9 +257,31 @@ def test_a_file_outside_of_the_repository_has_no_imports_but_is_answered() -> No
     assert "Invoice" in names(ask("x = Invoice(", path=None))
 
 
-@pytest.mark.parametrize("path", ["app/main.unknown", "app/main.ts", "app/main.go", "app/README.md"])
-def test_other_languages_are_answered(path: str) -> None:
-    assert "Invoice" in names(ask("const x = new Invoice(", path=path))
+@pytest.mark.parametrize(
+    ("path", "language", "is_offered"),
+    [
+        ("app/main.unknown", "python", True),
+        ("app/README.md", "python", True),
+        ("app/main.py", "python", True),
+        ("app/main.ts", "python", False),
+        ("app/main.go", "python", False),
+        ("app/main.tsx", "typescript", True),
+        ("app/main.js", "tsx", True),
+        ("app/main.cpp", "c", True),
+        ("app/main.c", "rust", False),
+    ],
+)
+def test_code_is_offered_only_where_its_language_can_be_used(
+    path: str, language: str, is_offered: bool
+) -> None:
+    catalogue = MemoryCatalogue([replace(INVOICE, language=language)])
+    found = names(ask("const x = new Invoice(", path=path, catalogue=catalogue))
+    assert ("Invoice" in found) == is_offered
+
+
+def test_documents_speak_of_all_languages() -> None:
+    catalogue = MemoryCatalogue([replace(INVOICE, language="markdown", role="documentation")])
+    assert "Invoice" in names(ask("const x = new Invoice(", path="app/main.ts", catalogue=catalogue))
 
 
 @pytest.mark.parametrize(
