@@ -28,6 +28,7 @@ def info(as_json: AsJson = False) -> None:
     folders = Folders.of_user()
     indexes = [(str(index.root), index.disk_bytes()) for index in IndexFolder.all_in(folders.index)]
     models = _sizes_in(folders.models)
+    evaluations = _bytes_below(folders.evaluations) if folders.evaluations.exists() else 0
     if as_json:
         print_json(
             {
@@ -38,12 +39,14 @@ def info(as_json: AsJson = False) -> None:
                 },
                 "models": [{"name": name, "bytes": size} for name, size in models],
                 "indexes": [{"root": root, "bytes": size} for root, size in indexes],
+                "evaluations": {"bytes": evaluations},
             }
         )
         return
     console = Console()
     rows = [("model", name, human_bytes(size)) for name, size in models]
     rows += [("index", root, human_bytes(size)) for root, size in indexes]
+    rows += [("evaluations", "answers", human_bytes(evaluations))] if evaluations else []
     console.print(table("", ("what", "of", "#size"), rows) if rows else "Nothing is kept yet.")
     for name, folder in (
         ("models", folders.models),
