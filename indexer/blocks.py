@@ -79,6 +79,10 @@ class Opener:
     """Whether the block is the body of a class or the like, whose members are definitions."""
     line: int
     """On which it ends."""
+    end_line: int
+    """On which the docstring below it ends, if there is one that is closed; else the same line."""
+    body_margin: bytes | None
+    """The white space before that docstring, which is the body's; None without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,16 +206,24 @@ class _Reader:
 
     def _opener(self) -> Opener | None:
         code = self._code
+        docstring = None
         if self._language == "python" and len(code) > 1 and code[-1].kind == "string":
-            code = code[:-1]  # a docstring is no body; any other string does not follow a colon
+            code, docstring = code[:-1], code[-1]  # no body; any other string does not follow a colon
         if not code or code[-1].kind == "string":
             return None
         last, before = code[-1], code[-2].text if len(code) > 1 else b""
-        if not self._opens(last, before):
+        if not self._opens(last, before) or (docstring and docstring.line == last.line):
             return None
         line = self._lines[self._anchor(last.line)]
-        margin = line[: len(line) - len(line.lstrip())]
-        return Opener(indentation(line), margin, self._is_type(last.line), last.line)
+        is_closed = docstring is not None and _is_closed(docstring.text)
+        return Opener(
+            indentation=indentation(line),
+            margin=_margin(line),
+            is_type=self._is_type(last.line),
+            line=last.line,
+            end_line=docstring.end_line if docstring and is_closed else last.line,
+            body_margin=_margin(self._lines[docstring.line]) if docstring and is_closed else None,
+        )
 
     def _opens(self, last: Lexeme, before: bytes) -> bool:
         """Whether the last lexeme before the cursor, on its line, opens a block."""
@@ -228,3 +240,15 @@ class _Reader:
             return last.text in {b":", b"{"}
         in_bracket = any(bracket.line >= self._anchor(last.line) for bracket in self._brackets)
         return last.text == b":" and first in _PYTHON_OPENERS and not in_bracket
+
+
+def _margin(line: bytes) -> bytes:
+    """The white space at a line's start."""
+    return line[: len(line) - len(line.lstrip())]
+
+
+def _is_closed(string: bytes) -> bool:
+    """Whether a string of Python ends with the quotes that it begins with."""
+    text = string.lstrip(b"rRuUbBfF")
+    quotes = text[:3] if text.startswith((b'"""', b"'''")) else text[:1]
+    return len(text) >= 2 * len(quotes) and text.endswith(quotes)

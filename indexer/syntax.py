@@ -19,6 +19,8 @@ _WINDOW_CHARACTERS = 24 * 1024
 def wants_multi_line(language: str | None, prefix: str, suffix: str) -> bool:
     """Return whether a completion here is to be a block: right after a line that opens an empty one.
 
+    A block of Python that has only a docstring is empty; the end of that docstring's line is right after it.
+
     Args:
         language: By the index's names; None if unknown.
         prefix: Text before the cursor, of any length.
@@ -33,7 +35,7 @@ def wants_multi_line(language: str | None, prefix: str, suffix: str) -> bool:
     if opener is None:
         return False
     lines = source.split(b"\n")
-    if lines[-1].strip() and opener.line != len(lines) - 1:
+    if lines[-1].strip() and opener.end_line != len(lines) - 1:
         return False
     if rest:
         # An editor closed the brace by itself; anything else is the end of an expression.
@@ -43,19 +45,25 @@ def wants_multi_line(language: str | None, prefix: str, suffix: str) -> bool:
 
 
 def block_opening(language: str | None, prefix: str) -> str:
-    """Return what a block completion begins with when the cursor stands behind the line that opens the block.
+    """Return what a block completion begins with, at the line that opens the block or right below it.
 
-    A line break and the body's indentation, in the file's own style: a model that is given them writes the
-    body, where it might otherwise add a comment to the header or stop. Empty where the cursor is on a line of
-    its own already, or behind no such line.
+    Behind that line, or behind the docstring below it, a line break and the body's indentation in the file's
+    own style: a model that is given them writes the body, where it might otherwise add a comment to the
+    header or stop. On a blank line right below, what that line lacks of the indentation, unless braces
+    delimit blocks. Empty anywhere else.
     """
     source = source_before(language, prefix)
-    if not source.rpartition(b"\n")[2].strip():
-        return ""
     opener = read(language, source, lexemes(language, source)).opener
     if opener is None:
         return ""
-    return "\n" + (opener.margin + indentation_unit(source)).decode("utf-8", "replace")
+    body = opener.margin + indentation_unit(source) if opener.body_margin is None else opener.body_margin
+    *above, line = source.split(b"\n")
+    if line.strip():
+        return "\n" + body.decode("utf-8", "replace")
+    is_right_below = shape_of(language) != "braced" and above and above[-1].strip()
+    if not is_right_below or not body.startswith(line):
+        return ""
+    return body.removeprefix(line).decode("utf-8", "replace")
 
 
 def parses_as_well(language: str | None, before: str, after: str) -> bool:

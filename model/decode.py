@@ -26,6 +26,7 @@ __all__ = ["DecodeOptions", "Generation", "generate"]
 
 _PREFILL_CHUNK_TOKENS = 256
 """Between chunks the deadline is looked at; what was computed until then stays in the decoder's buffer."""
+_DOCSTRING_QUOTES = (b'"""', b"'''")
 _TRAILING_COMMENT = re.compile(rb"[ \t](?:#|//)[^\n]*\s*\Z")
 
 
@@ -193,7 +194,7 @@ class _Run:
     def _decode(self) -> tuple[int, StopReason]:
         """Accept tokens until a reason to stop; return the bytes to keep and the reason."""
         for _ in range(self.options.max_tokens):
-            row = self._masked(self.rows.current())
+            row = self._without_second_docstring(self._masked(self.rows.current()))
             token = self.planned.pop(0) if self.planned else int(row.argmax())
             text = self.codec.token_bytes(token)
             if not text:
@@ -202,6 +203,7 @@ class _Run:
             if adds and len(self.log_probabilities) < self.options.n_log_probabilities:
                 self.log_probabilities.append(_log_probability(row, token))
             self._accept(token, text)
+            self._lead_past_docstring()
             if stop := self._stop():
                 return stop
         return len(self.generated), "max_tokens"
@@ -209,8 +211,8 @@ class _Run:
     def _masked(self, row: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Rule out what does not type the typed bytes again and, in an unfinished block, its end.
 
-        A block has at least one line, and does not end with the line that opens another one: no control
-        token may end it there.
+        A block has at least one line that is no comment or docstring, and does not end with the line that
+        opens another one: no control token may end it there.
         """
         if self.remaining:
             ids = allowed(self.codec, self.remaining)
@@ -223,9 +225,32 @@ class _Run:
             return row
         return masked
 
+    def _without_second_docstring(self, row: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Rule out that a block which follows a docstring, or any string's end, begins with a string."""
+        is_first = self.generated == self.prompt.opening and not self.options.single_line
+        if not is_first or not self.prompt.line_above.endswith(_DOCSTRING_QUOTES):
+            return row
+        row = row.copy()
+        self.planned = []  # the plan may hold such a token
+        for quote in (b'"', b"'"):
+            row[self.codec.tokens_with_prefix(self.remaining + quote)] = -np.inf
+        return row
+
+    def _lead_past_docstring(self) -> None:
+        """Have the block's next line typed in as healed bytes are, once its docstring is closed.
+
+        Small models rather begin the next definition there, and so leave the block without a body.
+        """
+        if self.options.single_line or self.remaining or not self.token_lengths[-1]:
+            return
+        missing = _missing_after_docstring(self.prompt.line, self.generated)
+        self.generated += missing
+        self.remaining = missing
+        self.token_lengths[-1] += len(missing)
+
     def _is_unfinished(self) -> bool:
         written = _TRAILING_COMMENT.sub(b"", self.generated).rstrip()
-        return not written or written.endswith((b":", b"{", b"(", b"[", b","))
+        return _only_documents(written) or written.endswith((b":", b"{", b"(", b"[", b","))
 
     def _accept(self, token: int, text: bytes) -> None:
         new = text[len(self.remaining) :]
@@ -301,6 +326,33 @@ class _RowsAhead:
 def _log_probability(row: npt.NDArray[np.float32], token: int) -> float:
     highest = float(row.max())
     return float(row[token]) - highest - math.log(float(np.exp(row - highest).sum()))
+
+
+def _only_documents(block: bytes) -> bool:
+    """Whether a block holds nothing but lines of comment and at most one docstring, which is closed."""
+    lines = block.split(b"\n")
+    text = b"\n".join(line for line in lines if not line.lstrip().startswith((b"#", b"//"))).strip()
+    text = text.removeprefix(b"r")
+    return not text or (text.startswith(_DOCSTRING_QUOTES) and text.find(text[:3], 3) == len(text) - 3)
+
+
+def _missing_after_docstring(line: bytes, block: bytes) -> bytes:
+    """What is missing up to the first word of the next line, if a block is a closed docstring and no more.
+
+    Args:
+        line: The cursor's line up to the cursor.
+        block: What was generated behind it.
+    """
+    text = block.strip()
+    if not (_only_documents(block) and text.endswith(_DOCSTRING_QUOTES)) or text.startswith((b"#", b"/")):
+        return b""
+    margin = (line + block[: len(block) - len(block.lstrip())]).rpartition(b"\n")[2]
+    _, line_break, begun = block[len(block.rstrip()) :].rpartition(b"\n")
+    if margin.strip():
+        return b""
+    if not line_break:
+        return b"\n" + margin
+    return margin.removeprefix(begun) if margin.startswith(begun) else b""
 
 
 def _whole_lines(block: bytes) -> int:

@@ -100,6 +100,9 @@ class Prompt:
     """The generated text begins with these bytes, which stand in `live` and `typed` too."""
     line: bytes
     """The cursor's line up to the cursor."""
+    line_above: bytes
+    """The last line before the cursor that is not blank, without white space at its end; the cursor's own if
+    that is not blank."""
     next_line: bytes
     """The first line after the cursor's that is not blank; empty if there is none."""
 
@@ -160,6 +163,7 @@ def build_prompt(codec: TokenCodec, request: PromptRequest, budget: PromptBudget
         draft=tuple(draft),
         opening=request.opening.encode(),
         line=line.encode(),
+        line_above=_sanitized(request.prefix[-1024:].rstrip().rpartition("\n")[2]).encode(),
         next_line=_next_line(request.suffix).encode(),
     )
 

@@ -160,6 +160,65 @@ def test_a_block_neither_ends_empty_nor_with_a_header():
     assert block("") == "\n :b"
 
 
+@pytest.mark.parametrize(
+    ("written", "goes_on"),
+    [
+        ('"""Doc."""', True),
+        ("'''Doc.\n\n    More.\n    '''", True),
+        ('r"""Doc."""', True),
+        ('# why\n    """Doc."""\n    # how', True),
+        ("# why\n    # how", True),
+        ("// why\n    // how\n", True),
+        ('"""Doc."""\n    x', False),
+        ('x = """Doc."""', False),
+        ("x  # why", False),
+        ("# why\n    x", False),
+        ("'Doc.'", False),
+    ],
+)
+def test_a_block_does_not_end_with_what_only_documents_it(written, goes_on):
+    codec = FakeCodec()
+    whole = "\n    " + written
+    body = "\n    y"
+
+    def scores(ids):
+        """Writes the block, then would end, and knows a body else."""
+        text = b"".join(map(codec.token_bytes, ids)).decode().rpartition("if x:")[2]
+        if len(text) < len(whole):
+            return {codec.id_of(whole[len(text)]): 9.0}
+        rest = body[len(text) - len(whole) :]
+        return {codec.control.end_of_text: 9.0, codec.id_of(rest[:1] or "?"): 5.0}
+
+    decoder = FakeDecoder(codec, scores)
+    generation, _ = run("if x:", "", codec=codec, decoder=decoder, opening="\n    ", single_line=False)
+    assert generation.text == whole + (body if goes_on else "")
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n\n", "\n  "])
+def test_behind_a_docstring_the_body_is_led_to_its_indentation(end):
+    quotes = '"""' + end
+    codec = FakeCodec([quotes, "    ", "\n\n"])
+    decoder = FakeDecoder(codec, continues(codec, f'if x:\n    """Doc{quotes}class A'))
+    generation, _ = run("if x:", "", codec=codec, decoder=decoder, opening="\n    ", single_line=False)
+    lines = generation.text.split("\n")
+    assert lines[1] == '    """Doc"""'
+    assert lines[-1].startswith("    ")
+
+
+@pytest.mark.parametrize("line", ['    """Doc."""\n    ', "    '''Doc.'''\n    "])
+def test_a_docstring_is_not_followed_by_another(line):
+    codec = FakeCodec(["   ", ' """', '"""'])
+
+    def scores(ids):
+        if codec.token_bytes(ids[-1]) == b" ":
+            return {codec.id_of('"""'): 9.0, codec.id_of("y"): 5.0}
+        return {codec.id_of(' """'): 9.0, codec.id_of('"""'): 9.0, codec.id_of(" "): 5.0}
+
+    decoder = FakeDecoder(codec, scores)
+    generation, _ = run(line, "", codec=codec, decoder=decoder, single_line=False, max_tokens=2)
+    assert not generation.text.strip().startswith('"')
+
+
 def test_what_the_completion_begins_with_is_in_the_text():
     generation, _ = run("if x:", "if x:\n    value", opening="\n    ", single_line=False)
     assert generation.text == "\n    value"
