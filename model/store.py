@@ -273,7 +273,8 @@ class ModelStore:
         if name in self._catalog:
             return f"the model {name!r} is not installed: run `crosslight model pull {name}`"
         known = ", ".join(dict.fromkeys([*(model.name for model in self.list()), *self._catalog]))
-        return f"there is no model {name!r}; known here: {known} (`crosslight model list`)"
+        where = f"known here: {known} (`crosslight model list`)"
+        return f"the model {name!r} is not installed, nor in the catalog; {where}"
 
 
 def _adapter_file(choice: AdapterChoice, source: Source) -> Path | None:
