@@ -53,7 +53,6 @@ class IndexRun:
     cancelled: Callable[[], bool]
     options: WalkOptions
     report: WalkReport = field(default_factory=WalkReport)
-    n_files_seen: int = 0
     n_files_written: int = 0
     n_files_removed: int = 0
     changes: dict[str, list[str]] = field(
@@ -87,7 +86,6 @@ class IndexRun:
                     self.tell("scan", len(seen), len(seen))
                     if self.cancelled():
                         return []
-            self.n_files_seen = len(seen)
             self.remove([path for path in known if path not in seen])
             self.catalogue.forget_left_out(self.known_left_out.keys() - seen)
         return tasks

@@ -165,22 +165,17 @@ def start_model(folders: Folders, settings: Settings) -> RunningModel:
     Raises:
         NotInstalledError: The model was never fetched; the message has the cure.
     """
-    from lsp_server.completer import RunningModel
+    from lsp_server.completer import RunningModel, prompt_budget
     from model.state import DecodeState
     from model.tokenizer import Tokenizer
 
     installed = open_store(folders).find(settings.model.name)
     session = load_session(installed, settings)
     tokenizer = Tokenizer.from_file(installed.folder / "tokenizer.json", installed.manifest.control)
-    completion, retrieval = settings.completion, settings.retrieval
-    capacity = (
-        completion.prompt_tokens
-        + retrieval.definitions * retrieval.definition_tokens
-        + max(completion.max_line_tokens, completion.max_block_tokens)
-    )
+    longest = max(settings.completion.max_line_tokens, settings.completion.max_block_tokens)
     return RunningModel(
         name=installed.name,
         provider=session.provider,
         codec=tokenizer,
-        decoder=DecodeState(session, capacity),
+        decoder=DecodeState(session, prompt_budget(settings).total_tokens + longest),
     )

@@ -21,7 +21,8 @@ from typer.core import TyperGroup
 
 from indexer.errors import IndexerError
 from lsp_server import assemble, cli_cache, cli_eval, cli_model
-from lsp_server.config import Settings, load_settings
+from lsp_server.cli_common import AsJson, user_environment
+from lsp_server.config import load_settings
 from lsp_server.console import complain, index_with_bar
 from lsp_server.document import Cursor, open_document
 from lsp_server.errors import UsageError
@@ -60,7 +61,6 @@ app.add_typer(cli_model.app, name="model")
 app.add_typer(cli_cache.app, name="cache")
 app.command("eval")(cli_eval.evaluate)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text for people.")]
 Root = Annotated[
     Path | None, typer.Option("--root", help="The repository's folder; told from the files if left out.")
 ]
@@ -111,7 +111,7 @@ def complete(
     from lsp_server.completer import Completer
     from lsp_server.requests import make_request
 
-    folders, settings = _environment()
+    folders, settings = user_environment()
     document = open_document(Cursor.parse(cursor))
     if root is not None and not root.is_dir():
         raise UsageError(f"--root {root} is not a folder")
@@ -163,7 +163,7 @@ def index(
     force: Annotated[bool, typer.Option("--force", help="Parse every file, changed or not.")] = False,
 ) -> None:
     """Index a repository, or what changed in it since the last time."""
-    folders, _ = _environment()
+    folders, _ = user_environment()
     with assemble.connect_index(folders) as client:
         summary = index_with_bar(client, path, force=force)
     if as_json:
@@ -180,7 +180,7 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Find definitions in an indexed repository."""
-    folders, _ = _environment()
+    folders, _ = user_environment()
     repository = root or assemble.repository_of(Path("x"), folders) or Path()
     with assemble.connect_index(folders) as client:
         if not client.status(repository).exists:
@@ -216,7 +216,7 @@ def index_worker(
     stop: Annotated[bool, typer.Option("--stop", help="End the worker that runs, if one does.")] = False,
 ) -> None:
     """Own all indexes of this user until idle; started by whatever needs an index."""
-    folders, settings = _environment()
+    folders, settings = user_environment()
     if stop:
         assemble.stop_worker(folders)
     else:
@@ -238,12 +238,3 @@ def _options(
     ] = False,
 ) -> None:
     """Take the options that stand before any command."""
-
-
-def _environment() -> tuple[Folders, Settings]:
-    """Return the user's folders and settings; what is wrong with the settings is said, and costs nothing."""
-    folders = Folders.of_user()
-    loaded = load_settings(folders.config_file)
-    for problem in loaded.problems:
-        complain(problem)
-    return folders, loaded.settings

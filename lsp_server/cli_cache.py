@@ -10,14 +10,13 @@ import typer
 from rich.console import Console
 
 from lsp_server import assemble
+from lsp_server.cli_common import AsJson
 from lsp_server.errors import UsageError
 from lsp_server.paths import Folders
 from lsp_server.render import print_json, table
 from model.disk import human_bytes
 
 app = typer.Typer(help="Show and clear what Crosslight keeps on this machine.", no_args_is_help=True)
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text for people.")]
 
 
 @app.command()

@@ -12,7 +12,8 @@ import typer
 from rich.console import Console
 
 from lsp_server import assemble
-from lsp_server.config import Settings, load_settings
+from lsp_server.cli_common import AsJson, user_environment
+from lsp_server.config import Settings
 from lsp_server.console import PhaseBar, complain, index_with_bar
 from lsp_server.errors import UsageError
 from lsp_server.evaluation.choices import ARMS, DRAWN_KINDS
@@ -49,7 +50,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - options of a command
         list[_Arm] | None, typer.Option("--arm", help="Ways to complete; all if left out.")
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget the answers of earlier runs.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text for people.")] = False,
+    as_json: AsJson = False,
     report: Annotated[
         Path | None,
         typer.Option("--report", metavar="DIR", help="Write the tables as Markdown, and a chart."),
@@ -60,12 +61,9 @@ def evaluate(  # noqa: PLR0913, PLR0917 - options of a command
     Cases are drawn from the repository by --seed, or given with --cases. Each is completed without and with
     retrieval. A run that is ended goes on where it stood when the same command is given again.
     """
-    folders = Folders.of_user()
-    loaded = load_settings(folders.config_file)
-    for problem in loaded.problems:
-        complain(problem)
+    folders, settings = user_environment()
     cases, source = _cases(path, cases_file, kind, n, seed)
-    outcomes, about = _run(folders, loaded.settings, cases, source, arm or ARMS, fresh=fresh)
+    outcomes, about = _run(folders, settings, cases, source, arm or ARMS, fresh=fresh)
     _show(outcomes, about, report, as_json=as_json)
 
 

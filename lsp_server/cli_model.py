@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from lsp_server import assemble
+from lsp_server.cli_common import AsJson
 from lsp_server.config import load_settings
 from lsp_server.console import PhaseBar, bytes_of
 from lsp_server.errors import UsageError
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Fetch, list, check and remove models.", no_args_is_help=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text for people.")]
 Name = Annotated[str | None, typer.Argument(help="An installed model; the configured one if left out.")]
 
 

@@ -52,6 +52,19 @@ class CompletionRequest:
     """Asks the repository's index; None completes from the file alone."""
 
 
+def prompt_budget(settings: Settings) -> PromptBudget:
+    """Return how many tokens each part of a prompt may take; a decoder must have room for `total_tokens`."""
+    completion, retrieval = settings.completion, settings.retrieval
+    definitions_tokens = retrieval.definitions * retrieval.definition_tokens
+    return PromptBudget(
+        prefix_tokens=completion.prefix_tokens,
+        suffix_tokens=completion.suffix_tokens,
+        definition_tokens=retrieval.definition_tokens,
+        definitions_tokens=definitions_tokens,
+        total_tokens=completion.prompt_tokens + definitions_tokens,
+    )
+
+
 class Completer:
     """Completes cursors one after the other with one running model."""
 
@@ -108,15 +121,7 @@ class Completer:
             retrieved: Best first.
             opening: What the completion is to begin with (`indexer.syntax.block_opening`).
         """
-        settings = self._settings
-        definitions_tokens = settings.retrieval.definitions * settings.retrieval.definition_tokens
-        budget = PromptBudget(
-            prefix_tokens=settings.completion.prefix_tokens,
-            suffix_tokens=settings.completion.suffix_tokens,
-            definition_tokens=settings.retrieval.definition_tokens,
-            definitions_tokens=definitions_tokens,
-            total_tokens=settings.completion.prompt_tokens + definitions_tokens,
-        )
+        budget = prompt_budget(self._settings)
         definitions = [PromptDefinition(row.definition.path, row.definition.text) for row in retrieved]
         parts = PromptRequest(
             request.repo_name, request.path, request.prefix, request.suffix, definitions, opening

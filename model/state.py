@@ -31,7 +31,7 @@ class DecodeState:
 
         Args:
             session: May be shared with other states.
-            capacity_tokens: Room; `DecoderConfig.kv_floats_per_token` says what a token takes.
+            capacity_tokens: Room; each token takes a key and a value in every layer and key-value head.
         """
         self.capacity_tokens: Final = capacity_tokens
         self._session = session

@@ -59,11 +59,6 @@ class DecoderConfig:
     rms_norm_eps: float
     max_positions: int
 
-    @property
-    def kv_floats_per_token(self) -> int:
-        """Keys and values of one token over all layers, in numbers (times 4 for bytes in fp32)."""
-        return 2 * self.n_layers * self.n_kv_heads * self.head_dim
-
 
 @dataclass(frozen=True, slots=True)
 class Quantization:
