@@ -117,6 +117,51 @@ class Progress:
 OnProgress = Callable[[Progress], None]
 
 
+@dataclass(frozen=True, slots=True)
+class TokenRun:
+    """Tokens at consecutive rotary positions, to be computed after whatever stands before them."""
+
+    token_ids: tuple[int, ...]
+    first_position: int
+
+    @property
+    def n_tokens(self) -> int:
+        """How many entries of the buffer they take."""
+        return len(self.token_ids)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Memory:
+    """The keys and values of one definition, encoded once, by itself, after the repository's sink.
+
+    All memories of a repository share one range of positions, so any subset of them can be attended to in
+    any order. The arrays are never written to once the memory is made.
+    """
+
+    key: str
+    """From `memory.memory_key`: equal keys mean equal arrays."""
+    token_ids: tuple[int, ...]
+    first_position: int
+    """Of the first token; the others follow. The number of the sink's tokens."""
+    keys_lhtd: npt.NDArray[np.floating]
+    """(layers, key-value heads, tokens, head_dim), with the rotary embedding, in the cache's number type."""
+    values_lhtd: npt.NDArray[np.floating]
+
+    @property
+    def n_tokens(self) -> int:
+        """How many entries of the buffer it takes."""
+        return len(self.token_ids)
+
+    @property
+    def n_bytes(self) -> int:
+        """Of the arrays."""
+        return self.keys_lhtd.nbytes + self.values_lhtd.nbytes
+
+
+BufferPart = TokenRun | Memory
+"""What a decoder's buffer is made of: tokens that are computed there, and memories that are copied."""
+
+
 LogitRows = Literal["last", "all", "none"] | Sequence[int]
 """Of which new tokens the logits are wanted; numbers count from the first new one."""
 
