@@ -84,7 +84,7 @@ class KeyValueCache:
     page by page when it is first touched, so that unused room costs nothing.
     """
 
-    __slots__ = ("_buffers", "binding", "capacity_tokens")
+    __slots__ = ("_keys", "_values", "binding", "capacity_tokens")
 
     def __init__(
         self,
@@ -96,20 +96,52 @@ class KeyValueCache:
         """Allocate; `session` decides the number type, by the type of its inputs."""
         self.capacity_tokens = capacity_tokens
         self.binding: Any = session.io_binding()
-        self._buffers: list[Any] = []  # kept alive as long as the binding points at them
         # One entry more is for the companion of a lone token; see `DecoderSession.run`.
-        shape = (1, config.n_kv_heads, capacity_tokens + 1, config.head_dim)
-        for entry in session.get_inputs():
-            if not entry.name.startswith("past."):
-                continue
-            dtype = np.float16 if entry.type == "tensor(float16)" else np.float32
-            if provider == "cuda":
-                buffer = onnxruntime.OrtValue.ortvalue_from_shape_and_type(shape, dtype, "cuda", 0)
-            else:
-                buffer = onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(shape, dtype))
-            self.binding.bind_ortvalue_input(entry.name, buffer)
-            self.binding.bind_ortvalue_output(entry.name.replace("past.", "present."), buffer)
-            self._buffers.append(buffer)
+        shape = (config.n_layers, config.n_kv_heads, capacity_tokens + 1, config.head_dim)
+        types = {entry.name: entry.type for entry in session.get_inputs()}
+        dtype = np.float16 if types["past.0.key"] == "tensor(float16)" else np.float32
+        # Both (layers, heads, entries, head_dim); a layer's part is contiguous, so it can be bound by itself.
+        self._keys = np.zeros(shape, dtype)
+        self._values = np.zeros(shape, dtype)
+        for layer in range(config.n_layers):
+            for name, room in (("key", self._keys), ("value", self._values)):
+                buffer = onnxruntime.OrtValue.ortvalue_from_numpy(room[layer : layer + 1])
+                self.binding.bind_ortvalue_input(f"past.{layer}.{name}", buffer)
+                self.binding.bind_ortvalue_output(f"present.{layer}.{name}", buffer)
+
+    def put(
+        self, at: int, keys_lhtd: npt.NDArray[np.floating], values_lhtd: npt.NDArray[np.floating]
+    ) -> None:
+        """Overwrite the entries from `at` on with keys and values (layers, kv heads, tokens, head_dim).
+
+        They are converted to the cache's number type if they are of another.
+
+        Raises:
+            ValueError: The entries do not lie within the capacity, or the arrays are of another shape.
+        """
+        n_layers, n_heads, _, head_dim = self._keys.shape
+        n_tokens = keys_lhtd.shape[2]
+        if not keys_lhtd.shape == values_lhtd.shape == (n_layers, n_heads, n_tokens, head_dim):
+            raise ValueError(f"keys {keys_lhtd.shape} and values {values_lhtd.shape} do not fit this decoder")
+        self._check(at, at + n_tokens)
+        self._keys[:, :, at : at + n_tokens] = keys_lhtd
+        self._values[:, :, at : at + n_tokens] = values_lhtd
+
+    def get(self, start: int, end: int) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
+        """Return copies of the keys and values of the entries from `start` to `end`.
+
+        Returns:
+            Two contiguous arrays (layers, kv heads, end - start, head_dim) in the cache's number type.
+
+        Raises:
+            ValueError: The entries do not lie within the capacity.
+        """
+        self._check(start, end)
+        return self._keys[:, :, start:end].copy(), self._values[:, :, start:end].copy()
+
+    def _check(self, start: int, end: int) -> None:
+        if not 0 <= start <= end <= self.capacity_tokens:
+            raise ValueError(f"entries {start} to {end} of {self.capacity_tokens}")
 
 
 class DecoderSession:
