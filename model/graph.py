@@ -9,6 +9,7 @@ that they may have gaps; causality is by the order in the cache.
              past.{i}.key, past.{i}.value (1, n_kv_heads, capacity, head_dim)
     outputs  logits (1, R, vocab) fp32
              present.{i}.key, present.{i}.value: to be bound to the memory of `past`
+             queries.{i} (1, S, n_heads * head_dim), with the rotary embedding, for i in `query_layers`
 
 The last layer computes keys and values for all S tokens, and everything after them for the R rows only.
 How products are stored is the business of `schemes.py`. This file knows no run time and reads no model file.
@@ -16,6 +17,7 @@ How products are stored is the business of `schemes.py`. This file knows no run 
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -31,6 +33,8 @@ from model.weights import Weights
 
 GRAPH_FILE: Final = "decoder.onnx"
 DATA_FILE: Final = "decoder.data"
+PUT_FILE: Final = "cache_put.onnx"
+GET_FILE: Final = "cache_get.onnx"
 
 MAX_POSITIONS: Final = 32_768
 """Rows of the rotary tables at most, whatever the model allows: 8 MB for heads of 64."""
@@ -62,8 +66,10 @@ def build_decoder(
     model = graph.finish("decoder")
     properties = {"scheme": quantization.scheme, "weight_bits": str(quantization.weight_bits)}
     properties |= {"rotated": str(quantization.rotated), "n_positions": str(_n_positions(weights.config))}
+    properties |= {"query_layers": " ".join(str(layer) for layer in query_layers(weights.config))}
     helper.set_model_props(model, properties)
     (folder / GRAPH_FILE).write_bytes(model.SerializeToString())
+    write_cache_graphs(weights.config, make_scheme(quantization).float_type, folder)
     on_progress(1.0)
 
 
@@ -131,8 +137,8 @@ class _Decoder:
         return graph.node(
             "com.microsoft:GroupQueryAttention",
             [
-                self._rotate(query, config.n_heads),
-                self._rotate(key, config.n_kv_heads),
+                self._rotate(query, config.n_heads, self._query_name(layer)),
+                self._rotate(key, config.n_kv_heads, f"{key}.rotated"),
                 value,
                 f"past.{layer}.key",
                 f"past.{layer}.value",
@@ -145,10 +151,18 @@ class _Decoder:
             do_rotary=0,
         )
 
-    def _rotate(self, x: str, n_heads: int) -> str:
+    def _rotate(self, x: str, n_heads: int, output: str) -> str:
         """Apply the rotary embedding, halves and not pairs, at `position_ids`."""
         inputs = [x, "position_ids", "rotary.cos", "rotary.sin"]
-        return self._graph.op("com.microsoft:RotaryEmbedding", inputs, f"{x}.rotated", num_heads=n_heads)
+        return self._graph.op("com.microsoft:RotaryEmbedding", inputs, output, num_heads=n_heads)
+
+    def _query_name(self, layer: int) -> str:
+        """Return the name of a layer's queries, which are an output of the graph in some layers."""
+        if layer not in query_layers(self._config):
+            return f"layers.{layer}.q.rotated"
+        shape = [1, "n_tokens", self._config.n_heads * self._config.head_dim]
+        self._graph.add_output(f"queries.{layer}", self._scheme.float_type, shape)
+        return f"queries.{layer}"
 
     def _feed_forward(self, layer: int, attended: str, residual: str) -> tuple[str, str]:
         """Add everything after the attention; returns the next layer's normalized input and the residual."""
@@ -197,6 +211,45 @@ def probe_graph() -> bytes:
         graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10
     ).SerializeToString()
     return serialized
+
+
+def write_cache_graphs(config: DecoderConfig, float_type: npt.DTypeLike, folder: Path) -> None:
+    """Write `cache_put.onnx` and `cache_get.onnx`: how entries of a cache on a device are reached.
+
+    The cache is two blocks (layers, n_kv_heads, capacity, head_dim), and onnxruntime's Python interface
+    copies whole values only. Both graphs copy and compute nothing, so that what they move stays bit by bit.
+
+        put  inputs   past.keys, past.values   keys, values (layers, n_kv_heads, n, head_dim)
+                      at (layers,) int64: the first entry to be overwritten, the same for every layer
+             outputs  present.keys, present.values: to be bound to the memory of `past`
+        get  inputs   past.keys, past.values   start, end (2,) int64: a layer and an entry
+             outputs  keys, values (layers, n_kv_heads, n, head_dim)
+
+    Raises:
+        OSError: A file could not be written.
+    """
+    block: Sequence[int | str] = [config.n_layers, config.n_kv_heads, "capacity", config.head_dim]
+    put, get = _GraphWriter(io.BytesIO()), _GraphWriter(io.BytesIO())
+    for name in ("keys", "values"):
+        for graph in (put, get):
+            graph.add_input(f"past.{name}", float_type, block)
+        put.add_input(name, float_type, [config.n_layers, config.n_kv_heads, "n", config.head_dim])
+        put.add_output(f"present.{name}", float_type, block)
+        put.op("TensorScatter", [f"past.{name}", name, "at"], f"present.{name}", axis=2)
+        get.op("Slice", [f"past.{name}", "start", "end", "axes"], name)
+        get.add_output(name, float_type, ["n_layers", config.n_kv_heads, "n", config.head_dim])
+    put.add_input("at", np.int64, [config.n_layers])
+    get.add_input("start", np.int64, [2])
+    get.add_input("end", np.int64, [2])
+    get.constant("axes", np.array([0, 2], np.int64))
+    (folder / PUT_FILE).write_bytes(put.finish("cache_put", opset=24).SerializeToString())
+    (folder / GET_FILE).write_bytes(get.finish("cache_get").SerializeToString())
+
+
+def query_layers(config: DecoderConfig) -> tuple[int, ...]:
+    """Return the layers whose queries are outputs: four, spread over the upper two thirds."""
+    n_layers = config.n_layers
+    return tuple(sorted({round((n_layers - 1) * part) for part in (0.44, 0.61, 0.78, 0.91)}))
 
 
 def cache_names(config: DecoderConfig) -> list[str]:
@@ -269,11 +322,11 @@ class _GraphWriter:
         self._constants[name] = tensor
         return name
 
-    def finish(self, name: str) -> onnx.ModelProto:
+    def finish(self, name: str, opset: int = 21) -> onnx.ModelProto:
         graph = helper.make_graph(
             self._nodes, name, self._inputs, self._outputs, list(self._constants.values())
         )
-        opsets = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
+        opsets = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="crosslight")
 
 

@@ -1,7 +1,7 @@
 """Runs ONNX graphs; the only file that imports onnxruntime.
 
-`DecoderSession` runs the decoder that `graph.py` writes, over a `KeyValueCache` whose memory is past and
-present at once, so that a step copies nothing. `GraphSession` runs any other graph, from arrays to arrays.
+`DecoderSession` runs the decoder that `graph.py` writes, over a `cache.KeyValueCache` whose memory is past
+and present at once, so that a step copies nothing. `GraphSession` runs any other graph, from arrays to arrays.
 This file does not know which part of a cache is in use or what tokens mean: that is `state.py`.
 """
 
@@ -11,12 +11,14 @@ import contextlib
 import io
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from model.cache import COMPANION_ENTRIES, DeviceRoom, HostRoom, KeyValueCache, Room
 from model.errors import Cancelled, DamagedModelError, ProviderError
 from model.processor import n_usable_cores, u8s8_saturates
 from model.types import DecoderConfig, Provider, Quantization
@@ -31,13 +33,14 @@ __all__ = [
     "DecoderSession",
     "GraphSession",
     "Interrupt",
-    "KeyValueCache",
     "cuda_problem",
     "load_decoder",
     "load_graph",
 ]
 
 _GRAPH_FILE: Final = "decoder.onnx"
+_PUT_FILE: Final = "cache_put.onnx"
+_GET_FILE: Final = "cache_get.onnx"
 _CUDA: Final = "CUDAExecutionProvider"
 _CPU: Final = "CPUExecutionProvider"
 
@@ -77,86 +80,34 @@ class Interrupt:
         return bool(self._options.terminate)
 
 
-class KeyValueCache:
-    """Room for the keys and values of `capacity_tokens` tokens in every layer, bound as past and present.
-
-    Which tokens are in it is the caller's to know. On the CPU the memory is numpy's, which the system zeroes
-    page by page when it is first touched, so that unused room costs nothing.
-    """
-
-    __slots__ = ("_keys", "_values", "binding", "capacity_tokens")
-
-    def __init__(
-        self,
-        session: onnxruntime.InferenceSession,
-        provider: Provider,
-        config: DecoderConfig,
-        capacity_tokens: int,
-    ) -> None:
-        """Allocate; `session` decides the number type, by the type of its inputs."""
-        self.capacity_tokens = capacity_tokens
-        self.binding: Any = session.io_binding()
-        # One entry more is for the companion of a lone token; see `DecoderSession.run`.
-        shape = (config.n_layers, config.n_kv_heads, capacity_tokens + 1, config.head_dim)
-        types = {entry.name: entry.type for entry in session.get_inputs()}
-        dtype = np.float16 if types["past.0.key"] == "tensor(float16)" else np.float32
-        # Both (layers, heads, entries, head_dim); a layer's part is contiguous, so it can be bound by itself.
-        self._keys = np.zeros(shape, dtype)
-        self._values = np.zeros(shape, dtype)
-        for layer in range(config.n_layers):
-            for name, room in (("key", self._keys), ("value", self._values)):
-                buffer = onnxruntime.OrtValue.ortvalue_from_numpy(room[layer : layer + 1])
-                self.binding.bind_ortvalue_input(f"past.{layer}.{name}", buffer)
-                self.binding.bind_ortvalue_output(f"present.{layer}.{name}", buffer)
-
-    def put(
-        self, at: int, keys_lhtd: npt.NDArray[np.floating], values_lhtd: npt.NDArray[np.floating]
-    ) -> None:
-        """Overwrite the entries from `at` on with keys and values (layers, kv heads, tokens, head_dim).
-
-        They are converted to the cache's number type if they are of another.
-
-        Raises:
-            ValueError: The entries do not lie within the capacity, or the arrays are of another shape.
-        """
-        n_layers, n_heads, _, head_dim = self._keys.shape
-        n_tokens = keys_lhtd.shape[2]
-        if not keys_lhtd.shape == values_lhtd.shape == (n_layers, n_heads, n_tokens, head_dim):
-            raise ValueError(f"keys {keys_lhtd.shape} and values {values_lhtd.shape} do not fit this decoder")
-        self._check(at, at + n_tokens)
-        self._keys[:, :, at : at + n_tokens] = keys_lhtd
-        self._values[:, :, at : at + n_tokens] = values_lhtd
-
-    def get(self, start: int, end: int) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
-        """Return copies of the keys and values of the entries from `start` to `end`.
-
-        Returns:
-            Two contiguous arrays (layers, kv heads, end - start, head_dim) in the cache's number type.
-
-        Raises:
-            ValueError: The entries do not lie within the capacity.
-        """
-        self._check(start, end)
-        return self._keys[:, :, start:end].copy(), self._values[:, :, start:end].copy()
-
-    def _check(self, start: int, end: int) -> None:
-        if not 0 <= start <= end <= self.capacity_tokens:
-            raise ValueError(f"entries {start} to {end} of {self.capacity_tokens}")
-
-
 class DecoderSession:
     """A loaded decoder. Runs may come from several threads if each has a cache of its own."""
 
-    __slots__ = ("_session", "config", "fallback_reason", "n_positions", "provider")
+    __slots__ = (
+        "_cache_sessions",
+        "_float_type",
+        "_session",
+        "config",
+        "fallback_reason",
+        "n_positions",
+        "provider",
+        "query_layers",
+    )
 
     def __init__(
         self,
         session: onnxruntime.InferenceSession,
         config: DecoderConfig,
         provider: Provider,
+        *,
+        cache_sessions: tuple[onnxruntime.InferenceSession, onnxruntime.InferenceSession] | None = None,
         fallback_reason: str | None = None,
     ) -> None:
+        """Wrap what `load_decoder` opened; `cache_sessions` put and get entries of caches on a device."""
         self._session = session
+        self._cache_sessions = cache_sessions
+        types = {entry.name: entry.type for entry in session.get_inputs()}
+        self._float_type = np.float16 if types["past.0.key"] == "tensor(float16)" else np.float32
         self.config: Final = config
         self.provider: Final[Provider] = provider
         """The one really in use, whatever was asked for."""
@@ -165,10 +116,21 @@ class DecoderSession:
         properties = session.get_modelmeta().custom_metadata_map
         self.n_positions: Final = int(properties["n_positions"])
         """Rows of the rotary tables: positions lie below it."""
+        self.query_layers: Final = tuple(int(layer) for layer in properties.get("query_layers", "").split())
+        """Layers whose queries `run_with_queries` returns."""
 
     def new_cache(self, capacity_tokens: int) -> KeyValueCache:
         """Allocate room for the keys and values of so many tokens."""
-        return KeyValueCache(self._session, self.provider, self.config, capacity_tokens)
+        config, dtype = self.config, self._float_type
+        n_entries = capacity_tokens + COMPANION_ENTRIES
+        shape = (config.n_layers, config.n_kv_heads, n_entries, config.head_dim)
+        room: Room
+        if self._cache_sessions is None:
+            room = HostRoom(shape, dtype)
+        else:
+            allocate = partial(_device_value, shape, dtype, self.provider)
+            room = DeviceRoom(shape, dtype, self.provider, allocate=allocate, sessions=self._cache_sessions)
+        return KeyValueCache(room, shape, dtype, self._session.io_binding)
 
     def run(  # noqa: PLR0913 - one argument for each input of the graph
         self,
@@ -202,20 +164,62 @@ class DecoderSession:
         Raises:
             Cancelled: `interrupt` was triggered.
         """
+        inputs = self._inputs(token_ids, n_past, positions, rows)
+        return self._run(cache.binding, inputs, interrupt)
+
+    def run_with_queries(  # noqa: PLR0913 - see `run`
+        self,
+        cache: KeyValueCache,
+        token_ids: Sequence[int],
+        *,
+        n_past: int,
+        positions: Sequence[int],
+        rows: Sequence[int],
+        interrupt: Interrupt,
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.floating]]:
+        """Do what `run` does, and return the queries of all tokens in `query_layers` as well.
+
+        Returns:
+            Logits, the same as those of `run`, and queries (layers, len(token_ids), heads, head_dim) with the
+            rotary embedding, in the cache's number type, not shared with any later run.
+
+        Raises:
+            Cancelled: `interrupt` was triggered.
+        """
+        inputs = self._inputs(token_ids, n_past, positions, rows)
+        n_rows = inputs["input_ids"].shape[1]
+        n_heads, head_dim = self.config.n_heads, self.config.head_dim
+        queries = np.empty((len(self.query_layers), n_rows, n_heads, head_dim), self._float_type)
+        shape = (1, n_rows, n_heads * head_dim)
+        for layer, part in zip(self.query_layers, queries, strict=True):
+            name = f"queries.{layer}"
+            cache.query_binding.bind_output(name, "cpu", 0, self._float_type, shape, part.ctypes.data)
+        logits = self._run(cache.query_binding, inputs, interrupt)
+        return logits, queries[:, : len(token_ids)]
+
+    def _inputs(
+        self, token_ids: Sequence[int], n_past: int, positions: Sequence[int], rows: Sequence[int]
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Return the graph's inputs but for the cache; a lone token has its companion."""
         if len(token_ids) == 1 and self.provider == "cpu":
             token_ids, positions = [*token_ids] * 2, [*positions] * 2
         n_total = n_past + len(token_ids)
-        inputs = {
+        return {
             "input_ids": np.array([token_ids], np.int64),
             "position_ids": np.array([positions], np.int64),
             "rows": np.array(rows, np.int64),
             "seqlens_k": np.array([n_total - 1], np.int32),
             "total_sequence_length": np.array(n_total, np.int32),
         }
-        logits: npt.NDArray[np.float32] = np.empty((1, len(rows), self.config.vocab_size), np.float32)
-        binding = cache.binding
+
+    def _run(
+        self, binding: Any, inputs: Mapping[str, npt.NDArray[Any]], interrupt: Interrupt
+    ) -> npt.NDArray[np.float32]:
         for name, value in inputs.items():
             binding.bind_cpu_input(name, value)
+        logits: npt.NDArray[np.float32] = np.empty(
+            (1, len(inputs["rows"]), self.config.vocab_size), np.float32
+        )
         # The address of an empty array may be null, which the binding takes for an error.
         memory = logits if logits.size else np.empty(1, np.float32)
         binding.bind_output("logits", "cpu", 0, np.float32, logits.shape, memory.ctypes.data)
@@ -284,7 +288,8 @@ def load_decoder(
     if provider != "cpu":
         session, reason = _open_on_cuda(path, options, quantization)
         if session is not None:
-            return DecoderSession(session, config, "cuda")
+            put, get = (_open(folder / name, options, [_CUDA, _CPU]) for name in (_PUT_FILE, _GET_FILE))
+            return DecoderSession(session, config, "cuda", cache_sessions=(put, get))
         if provider == "cuda":
             raise ProviderError(f"CUDA was asked for but cannot be used: {reason}")
     if quantization.scheme == "w8a8" and quantization.weight_bits == 8 and u8s8_saturates():
@@ -292,7 +297,11 @@ def load_decoder(
             f"{folder} holds 8-bit weights, whose sums would be wrong on this processor (it has no VNNI): "
             "run `crosslight model pull --force` here to import it with 7 bits"
         )
-    return DecoderSession(_open(path, options, [_CPU]), config, "cpu", reason)
+    return DecoderSession(_open(path, options, [_CPU]), config, "cpu", fallback_reason=reason)
+
+
+def _device_value(shape: Sequence[int], dtype: npt.DTypeLike, provider: Provider) -> onnxruntime.OrtValue:
+    return onnxruntime.OrtValue.ortvalue_from_shape_and_type(shape, dtype, provider, 0)
 
 
 def _session_options(n_threads: int) -> onnxruntime.SessionOptions:

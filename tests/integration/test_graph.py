@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, shape_inference
 from tiny_decoder import FP32, W4A16, W7A8, W8A8, build, load_golden
 
-from model.graph import DATA_FILE, GRAPH_FILE, build_decoder
+from model.graph import DATA_FILE, GRAPH_FILE, build_decoder, query_layers
 
 CONTRIB = {
     "fp32": set(),
@@ -62,6 +62,7 @@ def test_inputs_and_outputs_are_typed_as_documented(quantization, tmp_path):
     expected = {"input_ids": TensorProto.INT64, "position_ids": TensorProto.INT64, "rows": TensorProto.INT64}
     expected |= {"seqlens_k": TensorProto.INT32, "total_sequence_length": TensorProto.INT32}
     expected |= {"logits": TensorProto.FLOAT}
+    expected |= {f"queries.{layer}": cache_type for layer in query_layers(golden.config)}
     for layer in range(golden.config.n_layers):
         for time in ("past", "present"):
             expected |= {f"{time}.{layer}.key": cache_type, f"{time}.{layer}.value": cache_type}

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import onnxruntime
 import pytest
 from tiny_decoder import FP32, W4A16, Golden, load, load_golden
 
-from model.session import DecoderSession, Interrupt, KeyValueCache
+from model.cache import COMPANION_ENTRIES, DeviceRoom, HostRoom, KeyValueCache, Room
+from model.graph import GET_FILE, PUT_FILE, write_cache_graphs
+from model.session import DecoderSession, Interrupt
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +86,122 @@ def test_arrays_that_do_not_fit_are_refused(session):
         cache.put(0, keys[:1], values[:1])
     with pytest.raises(ValueError, match="do not fit this decoder"):
         cache.put(0, keys, values[:, :, :2])
+
+
+class HostStandIn:
+    """Both rooms over one number type, the device's with blocks in the host's memory."""
+
+    def __init__(self, session: DecoderSession, folder: Path, capacity_tokens: int) -> None:
+        config, dtype = session.config, session.new_cache(1).get(0, 1)[0].dtype
+        self.shape = (
+            config.n_layers,
+            config.n_kv_heads,
+            capacity_tokens + COMPANION_ENTRIES,
+            config.head_dim,
+        )
+        self.dtype = dtype
+        self.host = HostRoom(self.shape, dtype)
+        self.device = DeviceRoom(
+            self.shape,
+            dtype,
+            "cpu",
+            allocate=lambda: onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(self.shape, dtype)),
+            sessions=(self.open(folder / PUT_FILE), self.open(folder / GET_FILE)),
+        )
+
+    @staticmethod
+    def open(path: Path) -> onnxruntime.InferenceSession:
+        return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+    def cache(self, session: DecoderSession, room: Room) -> KeyValueCache:
+        return KeyValueCache(room, self.shape, self.dtype, session._session.io_binding)
+
+
+@pytest.fixture
+def rooms(session, golden, tmp_path) -> HostStandIn:
+    write_cache_graphs(golden.config, session.new_cache(1).get(0, 1)[0].dtype, tmp_path)
+    return HostStandIn(session, tmp_path, 48)
+
+
+def test_composing_on_a_device_is_the_numpy_copy_bit_by_bit(session, golden, rooms):
+    """Parts of one run, put in another order and over each other, by both ways."""
+    source = session.new_cache(48)
+    run(session, source, golden.token_ids, 0, 0)
+    caches = [rooms.cache(session, room) for room in (rooms.host, rooms.device)]
+    for cache in caches:
+        for at, start, end in [(0, 20, 40), (20, 0, 9), (29, 9, 10), (5, 3, 8), (41, 0, 7), (48, 0, 0)]:
+            cache.put(at, *source.get(start, end))
+    np.testing.assert_array_equal(caches[1].get(0, 48), caches[0].get(0, 48))
+    np.testing.assert_array_equal(caches[1].get(7, 23), caches[0].get(7, 23))
+    for layer in range(golden.config.n_layers):
+        np.testing.assert_array_equal(caches[1].keys(layer, 3, 30), caches[0].keys(layer, 3, 30))
+    after = [run(session, cache, golden.token_ids[:8], 30, 30) for cache in caches]
+    np.testing.assert_array_equal(after[1], after[0])
+    np.testing.assert_array_equal(caches[1].get(0, 48), caches[0].get(0, 48))
+
+
+def test_composing_on_a_device_writes_in_place(session, golden, rooms):
+    """A copy of the whole cache elsewhere would leave what the binding points at as it was."""
+    before = rooms.device.addresses
+    cache = rooms.cache(session, rooms.device)
+    keys, values = (np.ones_like(array) for array in cache.get(0, 3))
+    cache.put(7, keys, values)
+    assert rooms.device.addresses == before
+    held = rooms.device._blocks["keys"].numpy()
+    assert held[:, :, 7:10].all()
+    assert not held[:, :, :7].any()
+    assert not held[:, :, 10:].any()
+
+
+def test_memories_of_another_number_type_are_converted(session, golden, rooms):
+    source = session.new_cache(48)
+    run(session, source, golden.token_ids, 0, 0)
+    halves = [array.astype(np.float16) for array in source.get(0, 40)]
+    caches = [rooms.cache(session, room) for room in (rooms.host, rooms.device)]
+    for cache in caches:
+        cache.put(2, *halves)
+    np.testing.assert_array_equal(caches[0].get(2, 42), [half.astype(rooms.dtype) for half in halves])
+    np.testing.assert_array_equal(caches[1].get(0, 48), caches[0].get(0, 48))
+
+
+def test_queries_come_with_the_same_logits(session, golden):
+    config, ids = golden.config, golden.token_ids
+    plain, asked = session.new_cache(40), session.new_cache(40)
+    run(session, plain, ids[:9], 0, 0)
+    run(session, asked, ids[:9], 0, 0)
+    arguments = {"n_past": 9, "positions": range(9, 40), "rows": [0, 30], "interrupt": Interrupt()}
+    expected = session.run(plain, ids[9:], **arguments)
+    logits, queries = session.run_with_queries(asked, ids[9:], **arguments)
+    np.testing.assert_array_equal(logits, expected)
+    assert queries.shape == (len(session.query_layers), 31, config.n_heads, config.head_dim)
+    assert queries.dtype == plain.get(0, 1)[0].dtype
+    np.testing.assert_array_equal(asked.get(0, 40), plain.get(0, 40))
+
+
+def test_queries_are_the_same_however_tokens_are_spread_over_passes(session, golden):
+    """A lone token has a companion row, which is not given out."""
+    ids = golden.token_ids[:12]
+    expected = with_queries(session, ids, [12])
+    for sizes in ([1] * 12, [5, 1, 6], [4, 4, 4]):
+        np.testing.assert_allclose(with_queries(session, ids, sizes), expected, atol=2e-3)
+
+
+def with_queries(session: DecoderSession, ids: list[int], sizes: list[int]):
+    cache, parts, start = session.new_cache(40), [], 0
+    for size in sizes:
+        positions = range(start, start + size)
+        arguments = {"n_past": start, "positions": positions, "rows": [], "interrupt": Interrupt()}
+        parts.append(session.run_with_queries(cache, ids[start : start + size], **arguments)[1])
+        assert parts[-1].shape[1] == size
+        start += size
+    return np.concatenate(parts, axis=1)
+
+
+def test_queries_are_not_overwritten_by_later_runs(session, golden):
+    cache = session.new_cache(40)
+    arguments = {"n_past": 0, "positions": range(4), "rows": [3], "interrupt": Interrupt()}
+    _, first = session.run_with_queries(cache, golden.token_ids[:4], **arguments)
+    kept = first.copy()
+    session.run_with_queries(cache, golden.token_ids[4:8], **arguments)
+    run(session, cache, golden.token_ids[8:12], 4, 4)
+    np.testing.assert_array_equal(first, kept)
