@@ -1,9 +1,9 @@
 """Room for keys and values: bound to a decoder's runs, and open to whoever copies entries in or out.
 
-All layers lie in one block for keys and one for values, each (layers, key-value heads, entries, head_dim), so
-that copying entries is one operation whatever the number of layers; a layer's part is contiguous, and is bound
-as past and present at once. This file does not know which entries are in use, nor onnxruntime: what it is
-handed of it (values on a device, bindings, sessions) it only calls.
+All layers lie in one block for keys and one for values, each (layers, key-value heads, entries, head_dim):
+copying entries is one operation whatever the number of layers, and a layer's part is contiguous, so that it
+can be bound as past and present at once. This file does not know which entries are in use, nor onnxruntime:
+what it is handed of it (values on a device, bindings, sessions) it only calls.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ class Room(Protocol):
         ...
 
     def keys(self, layer: int, start: int, end: int) -> Floats:
-        """Return one layer's keys (kv heads, end - start, head_dim), on the host; a view where that can be."""
+        """Return one layer's keys (kv heads, end - start, head_dim) on the host, without a copy if it can."""
         ...
 
 
 class HostRoom:
-    """Memory of numpy's, which the system zeroes page by page when it is first touched: unused room is free."""
+    """Memory of numpy's, which the system zeroes page by page as it is touched: unused room is free."""
 
     __slots__ = ("_keys", "_values", "device")
 
@@ -139,7 +139,8 @@ class DeviceRoom:
 
     def keys(self, layer: int, start: int, end: int) -> Floats:
         """See `Room`."""
-        return self._copies(("keys",), (layer, layer + 1), (start, end))[0][0]
+        (keys,) = self._copies(("keys",), (layer, layer + 1), (start, end))
+        return keys.reshape(keys.shape[1:])
 
     def _copies(
         self, names: Sequence[str], layers: tuple[int, int], entries: tuple[int, int]

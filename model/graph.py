@@ -160,9 +160,9 @@ class _Decoder:
         """Return the name of a layer's queries, which are an output of the graph in some layers."""
         if layer not in query_layers(self._config):
             return f"layers.{layer}.q.rotated"
-        shape = [1, "n_tokens", self._config.n_heads * self._config.head_dim]
-        self._graph.add_output(f"queries.{layer}", self._scheme.float_type, shape)
-        return f"queries.{layer}"
+        name, width = f"queries.{layer}", self._config.n_heads * self._config.head_dim
+        self._graph.add_output(name, self._scheme.float_type, [1, "n_tokens", width])
+        return name
 
     def _feed_forward(self, layer: int, attended: str, residual: str) -> tuple[str, str]:
         """Add everything after the attention; returns the next layer's normalized input and the residual."""

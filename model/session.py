@@ -1,8 +1,8 @@
 """Runs ONNX graphs; the only file that imports onnxruntime.
 
 `DecoderSession` runs the decoder that `graph.py` writes, over a `cache.KeyValueCache` whose memory is past
-and present at once, so that a step copies nothing. `GraphSession` runs any other graph, from arrays to arrays.
-This file does not know which part of a cache is in use or what tokens mean: that is `state.py`.
+and present at once, so that a step copies nothing. `GraphSession` runs any other graph, from arrays to
+arrays. This file does not know which part of a cache is in use or what tokens mean: that is `state.py`.
 """
 
 from __future__ import annotations
@@ -164,8 +164,7 @@ class DecoderSession:
         Raises:
             Cancelled: `interrupt` was triggered.
         """
-        inputs = self._inputs(token_ids, n_past, positions, rows)
-        return self._run(cache.binding, inputs, interrupt)
+        return self._run(cache.binding, self._inputs(token_ids, n_past, positions, rows), interrupt)
 
     def run_with_queries(  # noqa: PLR0913 - see `run`
         self,
@@ -213,7 +212,7 @@ class DecoderSession:
         }
 
     def _run(
-        self, binding: Any, inputs: Mapping[str, npt.NDArray[Any]], interrupt: Interrupt
+        self, binding: onnxruntime.IOBinding, inputs: Mapping[str, npt.NDArray[Any]], interrupt: Interrupt
     ) -> npt.NDArray[np.float32]:
         for name, value in inputs.items():
             binding.bind_cpu_input(name, value)
