@@ -92,6 +92,11 @@ class CatalogueReader:
         rows = self._all("SELECT path, size, mtime_ns, reason FROM left_out")
         return {path: (size, mtime_ns, reason) for path, size, mtime_ns, reason in rows}
 
+    def content_hash(self, path: str) -> str | None:
+        """Return the hash of a file's bytes as it was indexed, None for a file that is not."""
+        row = self._one("SELECT content_hash FROM files WHERE path = ?", path)
+        return row[0] if row else None
+
     def paths(self) -> frozenset[str]:
         """Return every indexed path."""
         return frozenset(row[0] for row in self._all("SELECT path FROM files"))

@@ -21,10 +21,11 @@ from indexer.catalogue import Changes
 from indexer.errors import WorkerError
 from indexer.report import IndexProgress, IndexStatus, IndexSummary
 from indexer.storage import private_folder, storage_errors
-from indexer.types import RetrievalQuery, RetrievalResult, Retrieved
+from indexer.types import Definition, RelatedQuery, RetrievalQuery, RetrievalResult, Retrieved
 from indexer.wire import (
     PROTOCOL,
     Rendezvous,
+    definition_from_json,
     error_from_json,
     receive,
     result_from_json,
@@ -141,6 +142,11 @@ class IndexClient:
         """
         params = {"root": str(root.absolute()), "query": asdict(query)}
         return result_from_json(self._ask("retrieve", params, timeout_s=timeout_s))
+
+    def related(self, root: Path, query: RelatedQuery, *, timeout_s: float = 20.0) -> tuple[Definition, ...]:
+        """Return the definitions that an open file is likely to need soon, likeliest first."""
+        params = {"root": str(root.absolute()), "query": asdict(query)}
+        return tuple(map(definition_from_json, self._ask("related", params, timeout_s=timeout_s)))
 
     def search(self, root: Path, text: str, n: int, *, timeout_s: float = 60.0) -> tuple[Retrieved, ...]:
         """Return the definitions that a text describes, best first."""

@@ -20,12 +20,14 @@ from indexer.build import Vectors, build_index, update_files
 from indexer.catalogue import Catalogue, Changes
 from indexer.embed import repair, vectors_name
 from indexer.errors import DamagedStoreError, DiskSpaceError, LockedError, StoreError
+from indexer.own_file import OwnFiles
+from indexer.related import related
 from indexer.report import IndexProgress, IndexStatus, IndexSummary
 from indexer.repository import IndexFolder
 from indexer.retrieve import retrieve, search
 from indexer.schema import move_aside
 from indexer.storage import checked_root
-from indexer.types import Embedder, RetrievalQuery, RetrievalResult, Retrieved
+from indexer.types import Definition, Embedder, RelatedQuery, RetrievalQuery, RetrievalResult, Retrieved
 from indexer.vectors import ChromaServer, VectorStore
 
 _T = TypeVar("_T")
@@ -68,6 +70,7 @@ class OpenIndex:
         self._server = server
         self._write_lock = threading.Lock()  # one run at a time
         self._read_lock = threading.Lock()  # one question at a time on the reading connection
+        self._own_files = OwnFiles()  # under the same lock
         self._vectors_lock = threading.Lock()
         self._vectors: Vectors | None = None
         self._no_vectors = "they are being opened"
@@ -143,10 +146,16 @@ class OpenIndex:
                 vectors=vectors.store if vectors else None,
                 embedder=vectors.embedder if vectors else None,
                 clock=time.perf_counter,
+                own_files=self._own_files,
             )
         if vectors is None and "vector" in query.retrievers:
             return replace(result, unavailable={**result.unavailable, "vector": self._no_vectors})
         return result
+
+    def related(self, query: RelatedQuery) -> tuple[Definition, ...]:
+        """Return the definitions that an open file is likely to need soon; see `related`."""
+        with self._read_lock:
+            return related(query, catalogue=self._reader, own_files=self._own_files)
 
     def search(self, text: str, n: int) -> tuple[Retrieved, ...]:
         """Return the definitions that a text describes; opens the vectors first, if there are any."""

@@ -96,7 +96,7 @@ class _File:
         )
 
 
-def parse_file(path: str, source: bytes) -> ParsedFile:
+def parse_file(path: str, source: bytes, *, max_parse_s: float = _MAX_PARSE_S) -> ParsedFile:
     """Return what a file defines, uses and imports.
 
     Args:
@@ -104,6 +104,7 @@ def parse_file(path: str, source: bytes) -> ParsedFile:
             known language is read as plain text.
         source: As it lies on the disk, in any encoding. Spans count bytes of `decode_source(source)` in
             UTF-8.
+        max_parse_s: Of processor time that the grammar may take.
 
     Raises:
         TooSlowError: The grammar takes too long over it.
@@ -116,7 +117,7 @@ def parse_file(path: str, source: bytes) -> ParsedFile:
     if spec.wheel is None:
         found_sections = tuple(_document_definitions(file, text))
         return ParsedFile(path, spec.name, file.role, found_sections, (), (), n_lines, has_errors=False)
-    tree = parse_tree_within(spec.name, data.data, _MAX_PARSE_S)
+    tree = parse_tree_within(spec.name, data.data, max_parse_s)
     if is_garbage(tree):
         return ParsedFile(path, spec.name, file.role, (), (), (), n_lines, has_errors=True)
     found = outline(definition_matches(spec.name, tree), data, spec)

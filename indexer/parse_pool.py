@@ -9,7 +9,6 @@ input does, so none outlives its parent, however the parent dies. This file does
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import pickle
@@ -25,6 +24,7 @@ from typing import IO, Literal, Self
 
 from indexer.languages import TooSlowError
 from indexer.parse import parse_file
+from indexer.source import hash_of
 from indexer.types import ParsedFile
 from indexer.walk import LeftOut, WalkedFile, WalkOptions, WalkReport, read_source
 
@@ -63,7 +63,7 @@ def look_at(task: Task, options: WalkOptions) -> Outcome:
     source = read_source(task.file, report, options)
     if source is None:
         return Outcome(task.file, left_out=next(iter(report.counts), "gone"))
-    content_hash = hashlib.blake2b(source, digest_size=16).hexdigest()
+    content_hash = hash_of(source)
     if content_hash == task.known_hash:
         return Outcome(task.file, content_hash)
     try:

@@ -10,11 +10,13 @@ These are pure functions over what they are given; they hold no state and open n
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from indexer.errors import IndexerError
 from indexer.languages import language_of
+from indexer.own_file import OwnFiles, StampedSource, WithBuffer, header_line, visible_lines
 from indexer.resolve import DefinitionSource
 from indexer.retrievers import (
     TERM_LINES,
@@ -65,17 +67,18 @@ class _Run:
     elapsed_ms: dict[str, float] = field(default_factory=dict)
 
 
-def retrieve(
+def retrieve(  # noqa: PLR0913 - the query, and each thing that it is answered from
     query: RetrievalQuery,
     *,
-    catalogue: DefinitionSource,
+    catalogue: StampedSource,
     vectors: VectorQuery | None,
     embedder: Embedder | None,
     clock: Callable[[], float],
+    own_files: OwnFiles | None = None,
 ) -> RetrievalResult:
     """Return the definitions that the text at a cursor is likely to need, best first.
 
-    The file's own definitions are left out where the prompt shows them anyway.
+    The file's own definitions are as its buffer has them; those that the prompt shows anyway are left out.
 
     Args:
         query: The cursor, how many definitions are wanted, by when, and by which retrievers.
@@ -83,13 +86,21 @@ def retrieve(
         vectors: None while there are none.
         embedder: The one that made the vectors; None without an installed model.
         clock: Seconds, monotonic.
+        own_files: The buffers that were read before; without them each retrieval reads its own anew.
     """
     run = _Run()
     deadline = _Deadline(clock, query.deadline_ms)
     with_vectors = (vectors, embedder) if vectors is not None and embedder is not None else None
+    source: DefinitionSource = catalogue
+    if query.path is not None:
+        own: Sequence[Definition] = ()
+        with contextlib.suppress(IndexerError):  # whoever asks the catalogue next says so
+            own = (own_files or OwnFiles()).definitions(query, catalogue)
+        source = WithBuffer(catalogue, query.path, own)
+        run.elapsed_ms["own_file"] = deadline.elapsed_ms()
     ask: dict[Retriever, Callable[[], Sequence[Hit]]] = {
-        "symbol": lambda: by_symbols(query, read_surroundings(query.prefix, query.suffix), catalogue),
-        "bm25": lambda: by_terms(lines_around(query.prefix, query.suffix, *TERM_LINES), catalogue),
+        "symbol": lambda: by_symbols(query, read_surroundings(query.prefix, query.suffix), source),
+        "bm25": lambda: by_terms(lines_around(query.prefix, query.suffix, *TERM_LINES), source),
     }
     if with_vectors is None:
         run.unavailable["vector"] = (
@@ -97,16 +108,15 @@ def retrieve(
         )
     else:
         text = lines_around(query.prefix, query.suffix, *TEXT_LINES)
-        ask["vector"] = lambda: by_vector(text, catalogue, *with_vectors)
+        ask["vector"] = lambda: by_vector(text, source, *with_vectors)
     for retriever in query.retrievers:
         if retriever in ask:
             _run_retriever(retriever, ask[retriever], run, deadline)
-    shown = _Shown(query)
     hits = {
         name: [
             hit
             for hit in found
-            if not shown.holds(hit.definition) and _can_be_used(hit.definition, query.path)
+            if not _is_shown(hit.definition, query) and can_be_used(hit.definition, query.path)
         ]
         for name, found in run.hits.items()
     }
@@ -169,7 +179,7 @@ def fuse(
     return tuple(unique.values())[: max(0, n)]
 
 
-def _can_be_used(definition: Definition, path: str | None) -> bool:
+def can_be_used(definition: Definition, path: str | None) -> bool:
     """Return whether a file's code can use a definition; documents may speak of any language."""
     user = language_of(path) if path else None
     if user is None or user.family == "document" or definition.role == "documentation":
@@ -213,28 +223,12 @@ def _run_retriever(
     run.hits[retriever] = found
 
 
-class _Shown:
-    """Which definitions the prompt shows anyway, as part of the file around the cursor."""
+def _is_shown(definition: Definition, query: RetrievalQuery) -> bool:
+    """Return whether the prompt shows a definition anyway: its header, as part of the file.
 
-    def __init__(self, query: RetrievalQuery) -> None:
-        self._path = query.path
-        before = query.prefix.split("\n")
-        self._window = "\n".join(before[-query.visible_lines_before :]) + "\n".join(
-            query.suffix.split("\n", query.visible_lines_after)[: query.visible_lines_after]
-        )
-        self._buffer = query.prefix + query.suffix
-
-    def holds(self, definition: Definition) -> bool:
-        """Whether a definition is in sight, or is one of this file that the buffer no longer has.
-
-        Spans tell where it stood when the file was saved; so its first line is looked for instead.
-        """
-        if definition.path != self._path:
-            return False
-        header = max(
-            definition.text.split("\n", 6)[:6], key=lambda line: (definition.name in line, len(line))
-        )
-        return header.strip() in self._window or header.strip() not in self._buffer
+    Of a class or function around the cursor whose header stands too far above, the beginning is retrieved.
+    """
+    return definition.path == query.path and header_line(definition) in visible_lines(query)
 
 
 def _by_name(text: str, catalogue: DefinitionSource) -> list[Hit]:

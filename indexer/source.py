@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import hashlib
 import re
 
 _CODING_COOKIE = re.compile(rb"\A(?:[^\n]*\n)?[ \t\f]*#[^\n]*?coding[:=][ \t]*([-\w.]+)")
@@ -89,3 +90,8 @@ def is_generated(source: bytes, *, is_document: bool) -> bool:
     if len(source) <= _LONGEST_LINE_BYTES:
         return False
     return max(map(len, source.split(b"\n"))) > _LONGEST_LINE_BYTES
+
+
+def hash_of(source: bytes) -> str:
+    """Return what tells one version of a file from another."""
+    return hashlib.blake2b(source, digest_size=16).hexdigest()

@@ -127,8 +127,25 @@ class RetrievalQuery:
     """Retrievers that were not asked by then are left out and named in `RetrievalResult.late`."""
     retrievers: tuple[Retriever, ...] = ("symbol", "bm25", "vector")
     visible_lines_before: int = 150
+    """How many lines the prompt shows up to the cursor, the cursor's own among them: the file's own
+    definitions whose headers stand there are not retrieved, all others are."""
     visible_lines_after: int = 50
-    """Lines around the cursor that the prompt shows: the file's own definitions there are not retrieved."""
+    """The same from the cursor on, the rest of its line being the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelatedQuery:
+    """An open file, and how much of what it may need is wanted."""
+
+    path: str
+    n: int
+    prefix: str | None = None
+    """The buffer up to the cursor, or all of it; None for the file as it was saved."""
+    suffix: str = ""
+    visible_lines_before: int = 0
+    visible_lines_after: int = 0
+    """As in `RetrievalQuery`: what stands there is not wanted. By default all of the file's own definitions
+    are."""
 
 
 @dataclass(frozen=True, slots=True)

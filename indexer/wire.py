@@ -21,9 +21,17 @@ from typing import Any, Literal
 from indexer import errors
 from indexer.errors import IndexerError
 from indexer.storage import own_folder
-from indexer.types import Definition, Reason, RetrievalQuery, RetrievalResult, Retrieved, Span
+from indexer.types import (
+    Definition,
+    Reason,
+    RelatedQuery,
+    RetrievalQuery,
+    RetrievalResult,
+    Retrieved,
+    Span,
+)
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Raised whenever a message changes; a worker and an asker of different protocols never meet."""
 
 # A Unix socket's path is limited to 108 bytes on Linux and to 104 on macOS.
@@ -108,6 +116,11 @@ def query_from_json(values: Mapping[str, Any]) -> RetrievalQuery:
     return RetrievalQuery(**{**values, "retrievers": tuple(values["retrievers"])})
 
 
+def related_query_from_json(values: Mapping[str, Any]) -> RelatedQuery:
+    """Return the query whose fields these are."""
+    return RelatedQuery(**values)
+
+
 def result_to_json(result: RetrievalResult) -> dict[str, Any]:
     """Return the fields as JSON knows them."""
     return asdict(result)
@@ -127,9 +140,14 @@ def retrieved_from_json(rows: list[dict[str, Any]]) -> tuple[Retrieved, ...]:
     """Return retrieved definitions from their fields."""
     return tuple(
         Retrieved(
-            definition=Definition(**{**row["definition"], "span": Span(**row["definition"]["span"])}),
+            definition=definition_from_json(row["definition"]),
             score=row["score"],
             reasons=tuple(Reason(**reason) for reason in row["reasons"]),
         )
         for row in rows
     )
+
+
+def definition_from_json(values: Mapping[str, Any]) -> Definition:
+    """Return the definition whose fields these are."""
+    return Definition(**{**values, "span": Span(**values["span"])})

@@ -31,7 +31,16 @@ from indexer.repository import IndexFolder
 from indexer.storage import checked_root, private_folder, storage_errors
 from indexer.types import Embedder
 from indexer.vectors import ChromaServer, VectorStore
-from indexer.wire import PROTOCOL, Rendezvous, error_to_json, query_from_json, receive, result_to_json, send
+from indexer.wire import (
+    PROTOCOL,
+    Rendezvous,
+    error_to_json,
+    query_from_json,
+    receive,
+    related_query_from_json,
+    result_to_json,
+    send,
+)
 
 _T = TypeVar("_T")
 
@@ -149,6 +158,7 @@ class _Worker:
             "update": self._update,
             "open": self._open_repository,
             "retrieve": self._retrieve,
+            "related": self._related,
             "search": self._search,
             "status": self._status,
             "remove": self._remove,
@@ -228,6 +238,10 @@ class _Worker:
     def _retrieve(self, _: Connection, params: dict[str, Any]) -> dict[str, Any]:
         with self._using(Path(params["root"])) as index:
             return result_to_json(index.retrieve(query_from_json(params["query"])))
+
+    def _related(self, _: Connection, params: dict[str, Any]) -> list[dict[str, Any]]:
+        with self._using(Path(params["root"])) as index:
+            return [asdict(found) for found in index.related(related_query_from_json(params["query"]))]
 
     def _search(self, _: Connection, params: dict[str, Any]) -> list[dict[str, Any]]:
         with self._using(Path(params["root"])) as index:

@@ -14,7 +14,7 @@ from fakes import INVOICING, wait_for, worker_command, write_files
 from indexer.client import IndexClient
 from indexer.errors import RootError, WorkerError
 from indexer.report import IndexProgress
-from indexer.types import RetrievalQuery
+from indexer.types import RelatedQuery, RetrievalQuery
 from indexer.wire import Rendezvous, receive
 from indexer.worker import _accept, at_low_priority
 
@@ -79,6 +79,22 @@ def test_a_client_starts_a_worker_that_indexes_and_answers(place: Place) -> None
         found = client.search(place.root, "days an invoice is overdue", 3)
         assert found[0].definition.name == "overdue_days"
         assert client.status(place.root).no_vectors is None
+
+
+def test_what_an_open_file_may_need_is_told(place: Place) -> None:
+    write_files(place.root, INVOICING)
+    with place.connect() as client:
+        client.index(place.root)
+        saved = client.related(place.root, RelatedQuery("shop.py", 9))
+        assert [found.qualified_name for found in saved] == [
+            "Invoice",
+            "Invoice.total",
+            "remind",
+            "Invoice.overdue_days",
+        ]
+        assert saved[0].span.start_line == 0
+        unsaved = RelatedQuery("new.py", 1, "from billing.invoice import Invoice\n", "\nInvoice\n")
+        assert client.related(place.root, unsaved) == saved[:1]
 
 
 def test_files_of_the_index_are_the_users_alone(place: Place) -> None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from indexer.errors import StoreError
 from indexer.terms import split_identifiers
-from indexer.types import Definition, Import, Kind, Role, Span
+from indexer.types import Definition, Import, Kind, Reference, Role, Span
 
 
 def definition(
@@ -48,6 +48,8 @@ class MemoryCatalogue:
     all: Sequence[Definition]
     imports: Mapping[str, list[tuple[Import, tuple[str, ...]]]] = field(default_factory=dict)
     users: Mapping[str, int] = field(default_factory=dict)
+    uses: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """File -> the names that it uses."""
     lexical_error: str = ""
 
     def definitions(self, ids: Sequence[str]) -> list[Definition]:
@@ -71,6 +73,17 @@ class MemoryCatalogue:
 
     def imports_of(self, path: str) -> list[tuple[Import, tuple[str, ...]]]:
         return self.imports.get(path, [])
+
+    def content_hash(self, path: str) -> str | None:
+        return None
+
+    def importers_of(self, path: str) -> list[str]:
+        return [
+            file for file, rows in self.imports.items() if any(targets[:1] == (path,) for _, targets in rows)
+        ]
+
+    def references_in(self, path: str) -> list[Reference]:
+        return [Reference(name, 0) for name in self.uses.get(path, ())]
 
     def files(self) -> Mapping[str, object]:
         return dict.fromkeys(d.path for d in self.all)
