@@ -9,6 +9,7 @@ ModelError
 ├── ConversionError       weights that cannot be made into a decoder (architecture, damage, types)
 ├── NotInstalledError     the model that is asked for is not on this machine
 ├── DamagedModelError     an installed folder lacks files or holds wrong ones
+├── DamagedMemoryError    bytes that are not the memory that is wanted; never leaves the memory store
 └── ProviderError         an execution provider that was asked for cannot be had
 
 Each message says what happened, where, and what to do. Cancellation is not an error.
@@ -49,6 +50,10 @@ class NotInstalledError(ModelError):
 
 class DamagedModelError(ModelError):
     """An installed model folder lacks files or holds other bytes than its manifest says."""
+
+
+class DamagedMemoryError(ModelError):
+    """Bytes are not a memory, or not the one that is wanted; who finds it goes without."""
 
 
 class ProviderError(ModelError):
