@@ -1,0 +1,112 @@
+"""How much a completion attended to each memory: attention recomputed from queries and keys.
+
+The decoder's fused operator keeps its attention weights to itself, but gives out the queries of a few layers,
+and the keys lie in the cache; that is all there is to it. It happens after the completion, beside its path.
+What it tells is where the model looked, averaged over heads, and no proof of a cause: how often leaving out
+the memory with the largest share changes the text is measured by `bench/provenance.py`. This file knows
+neither the run time nor what the memories are of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Attribution", "TokenSource", "attention_on_spans", "attention_weights", "attribute"]
+
+Floats = npt.NDArray[np.floating]
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSource:
+    """The memory that one generated token attended to most."""
+
+    memory: int
+    """Its index."""
+    share: float
+    """Of all attention of that token, with everything else that it sees."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """What a completion attended to, of the memories that it saw."""
+
+    shares: tuple[float, ...]
+    """Of each memory, of the attention on memories over the whole completion; they sum to 1."""
+    tokens: tuple[TokenSource, ...]
+    """Of each generated token."""
+
+
+def attribute(attention_sm: Floats) -> Attribution | None:
+    """Return what a completion attended to; None if there was no memory, no token, or no attention.
+
+    Args:
+        attention_sm: (generated tokens, memories), from `attention_on_spans`.
+    """
+    totals = attention_sm.sum(axis=0, dtype=np.float64)
+    if not totals.sum() > 0:
+        return None
+    best = attention_sm.argmax(axis=1)
+    sources = (
+        TokenSource(int(memory), float(row[memory])) for memory, row in zip(best, attention_sm, strict=True)
+    )
+    return Attribution(tuple((totals / totals.sum()).tolist()), tuple(sources))
+
+
+def attention_on_spans(
+    queries_lshd: Floats, keys_lgtd: Sequence[Floats], n_visible: Sequence[int], spans: Sequence[Span]
+) -> npt.NDArray[np.float32]:
+    """Return each row's share of attention on each span of entries, the mean over layers and heads.
+
+    A generated token's row is the one whose logits chose it: that of the token before it.
+
+    Args:
+        queries_lshd: (layers, rows, heads, head_dim), with the rotary embedding.
+        keys_lgtd: For each of these layers the cache's keys (kv heads, entries, head_dim).
+        n_visible: For each row how many entries from the start it sees, its own included.
+        spans: First entry and end of each; they may overlap.
+
+    Returns:
+        (rows, spans); what a row attends to outside of all spans is missing from its sum of at most 1.
+    """
+    n_layers, n_rows, _, _ = queries_lshd.shape
+    total = np.zeros((n_rows, len(spans)), np.float32)
+    for queries_shd, keys_gtd in zip(queries_lshd, keys_lgtd, strict=True):
+        weights = attention_weights(queries_shd, keys_gtd, n_visible)
+        members = np.zeros((weights.shape[2], len(spans)), np.float32)
+        for index, (start, end) in enumerate(spans):
+            members[start:end, index] = 1
+        total += (weights @ members).mean(axis=0)
+    total /= n_layers
+    return total
+
+
+def attention_weights(
+    queries_shd: Floats, keys_gtd: Floats, n_visible: Sequence[int]
+) -> npt.NDArray[np.float32]:
+    """Return the weights of one layer's attention, as its operator has them: (heads, rows, entries).
+
+    Consecutive query heads share a key-value head (grouped-query attention, arXiv 2305.13245).
+
+    Args:
+        queries_shd: (rows, heads, head_dim), with the rotary embedding.
+        keys_gtd: (kv heads, entries, head_dim), with the rotary embedding.
+        n_visible: For each row how many entries from the start it sees.
+    """
+    n_rows, n_heads, head_dim = queries_shd.shape
+    n_groups, n_entries, _ = keys_gtd.shape
+    grouped = queries_shd.astype(np.float32).transpose(1, 0, 2).reshape(n_groups, -1, head_dim)
+    scores: npt.NDArray[np.float32] = np.empty((n_heads, n_rows, n_entries), np.float32)
+    products = scores.reshape(n_groups, -1, n_entries)
+    np.matmul(grouped, keys_gtd.astype(np.float32, copy=False).transpose(0, 2, 1), out=products)
+    scores *= np.float32(1 / np.sqrt(head_dim))
+    for row, n in enumerate(n_visible):
+        scores[:, row, n:] = -np.inf
+    scores -= scores.max(axis=2, keepdims=True)
+    np.exp(scores, out=scores)
+    scores /= scores.sum(axis=2, keepdims=True)
+    return scores
