@@ -21,35 +21,41 @@ app = typer.Typer(help="Show and clear what Crosslight keeps on this machine.", 
 
 @app.command()
 def info(as_json: AsJson = False) -> None:
-    """Show the folders in use, and how much disk each model and each repository's index takes."""
+    """Show the folders in use, and how much disk each model, each repository's index and the rest take."""
     from indexer.repository import IndexFolder
+    from model.memory_disk import entries_bytes
 
     folders = Folders.of_user()
     indexes = [(str(index.root), index.disk_bytes()) for index in IndexFolder.all_in(folders.index)]
     models = _sizes_in(folders.models)
     evaluations = _bytes_below(folders.evaluations) if folders.evaluations.exists() else 0
+    memories = entries_bytes(folders.memories)
     if as_json:
         print_json(
             {
                 "folders": {
                     "models": str(folders.models),
                     "index": str(folders.index),
+                    "memories": str(folders.memories),
                     "config": str(folders.config),
                 },
                 "models": [{"name": name, "bytes": size} for name, size in models],
                 "indexes": [{"root": root, "bytes": size} for root, size in indexes],
                 "evaluations": {"bytes": evaluations},
+                "memories": {"bytes": memories},
             }
         )
         return
     console = Console()
     rows = [("model", name, human_bytes(size)) for name, size in models]
     rows += [("index", root, human_bytes(size)) for root, size in indexes]
+    rows += [("memories", "encoded definitions", human_bytes(memories))] if memories else []
     rows += [("evaluations", "answers", human_bytes(evaluations))] if evaluations else []
     console.print(table("", ("what", "of", "#size"), rows) if rows else "Nothing is kept yet.")
     for name, folder in (
         ("models", folders.models),
         ("indexes", folders.index),
+        ("memories", folders.memories),
         ("settings", folders.config),
     ):
         console.print(f"{name}: {folder}", highlight=False, markup=False, soft_wrap=True)
@@ -63,11 +69,19 @@ def clear(
     models: Annotated[
         bool, typer.Option("--models", help="Remove the models too; they must be fetched again.")
     ] = False,
+    memories: Annotated[
+        bool, typer.Option("--memories", help="Remove nothing but the definitions that were encoded.")
+    ] = False,
 ) -> None:
-    """Remove indexes and the answers of evaluations; they are made again when they are needed."""
+    """Remove indexes, encoded definitions and answers of evaluations; they are made again when needed."""
     from indexer.repository import IndexFolder
 
     folders = Folders.of_user()
+    if memories:
+        if models or repository is not None:
+            raise UsageError("--memories removes nothing else: leave the rest out, or the option")
+        print(f"{human_bytes(_remove_memories(folders.memories))} freed")
+        return
     if repository is not None:
         if models:
             raise UsageError("--models clears everything: leave the repository out, or the option")
@@ -77,7 +91,8 @@ def clear(
             print(f"{repository}: {human_bytes(client.remove(repository))} freed")
         return
     assemble.stop_worker(folders)
-    freed = _remove(folders.index) + _remove(folders.evaluations) + (_remove(folders.models) if models else 0)
+    freed = _remove(folders.index) + _remove(folders.evaluations) + _remove_memories(folders.memories)
+    freed += _remove(folders.models) if models else 0
     print(f"{human_bytes(freed)} freed")
 
 
@@ -93,6 +108,15 @@ def _bytes_below(path: Path) -> int:
     return sum(file.lstat().st_size for file in files if not file.is_dir())
 
 
+def _remove_memories(folder: Path) -> int:
+    from model.memory_disk import remove_entries
+
+    try:
+        return remove_entries(folder)
+    except OSError as error:
+        raise _cannot_remove(error, folder) from error
+
+
 def _remove(folder: Path) -> int:
     freed = _bytes_below(folder) if folder.exists() else 0
     try:
@@ -100,5 +124,9 @@ def _remove(folder: Path) -> int:
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise UsageError(f"{error.filename or folder} cannot be removed: {error.strerror}") from error
+        raise _cannot_remove(error, folder) from error
     return freed
+
+
+def _cannot_remove(error: OSError, folder: Path) -> UsageError:
+    return UsageError(f"{error.filename or folder} cannot be removed: {error.strerror}")

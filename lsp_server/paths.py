@@ -43,6 +43,11 @@ class Folders:
         return self.index.with_name("evaluations")
 
     @property
+    def memories(self) -> Path:
+        """Definitions that were encoded; made of the user's code, and can be made again."""
+        return self.index.with_name("memories")
+
+    @property
     def config_file(self) -> Path:
         """The user-level settings; a workspace cannot override what runs or connects."""
         return self.config / "config.toml"

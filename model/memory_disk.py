@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["MemoryFolder"]
+__all__ = ["MemoryFolder", "entries_bytes", "remove_entries"]
 
 _SUFFIX: Final = ".memory"
 _PART_SUFFIX: Final = ".part"
@@ -203,6 +203,36 @@ def _make_private(folder: Path) -> None:
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     for path in reversed(missing):
         path.mkdir(mode=0o700, exist_ok=True)
+
+
+def entries_bytes(folder: Path) -> int:
+    """Return how much disk the memories of all models take, for people."""
+    return sum(n_bytes for _, n_bytes in _sizes(folder))
+
+
+def remove_entries(folder: Path) -> int:
+    """Remove the memories of all models and return the bytes freed; a store may be at work there meanwhile.
+
+    Raises:
+        OSError: Something cannot be removed.
+    """
+    freed = 0
+    for path, n_bytes in _sizes(folder):
+        path.unlink(missing_ok=True)
+        freed += n_bytes
+    for emptied in (*_folders_in(folder), folder):
+        with contextlib.suppress(OSError):
+            emptied.rmdir()  # refused where a store has written again
+    return freed
+
+
+def _sizes(folder: Path) -> Iterator[tuple[Path, int]]:
+    for path in _files_in(*_folders_in(folder)):
+        try:
+            n_bytes = path.stat().st_size
+        except FileNotFoundError:
+            continue  # a store was faster
+        yield path, n_bytes
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from model.memory_codec import encode_memory
+from model.memory_disk import entries_bytes, remove_entries
 from model.memory_store import MemoryStore
 from model.types import Memory
 
@@ -411,6 +412,22 @@ def test_clear_forgets_ram_and_disk_but_no_other_model(stores: Stores) -> None:
     store.put(make_memory(1))
     store.flush()
     assert stores.on_disk() == {1, 7}
+
+
+def test_everything_of_all_models_can_be_removed_under_a_living_store(stores: Stores) -> None:
+    stores.fill(7, model_hash=OTHER_MODEL)
+    store = stores(max_ram_bytes=0)
+    store.put(make_memory(1))
+    store.flush()
+    assert entries_bytes(stores.folder) == 2 * DISK_BYTES
+    assert remove_entries(stores.folder) == 2 * DISK_BYTES
+    assert not stores.folder.exists()
+    assert (entries_bytes(stores.folder), remove_entries(stores.folder)) == (0, 0)
+    assert store.get(key_of(1)) is None
+    store.put(make_memory(1))
+    store.flush()
+    assert_same(store.get(key_of(1)), 1)
+    assert not stores.problems
 
 
 def test_a_closed_store_still_answers_and_writes_no_more(stores: Stores) -> None:
