@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,14 +18,13 @@ import numpy.typing as npt
 
 from model.errors import Cancelled
 from model.healing import allowed, likeliest_cover, remaining_after
+from model.prefill import Prefilled, prefill
 from model.prompt import Prompt
 from model.stops import line_end, repeats_following, repeats_itself, repeats_lines
-from model.types import Decoder, LogitRows, StopReason, StopRule, TokenCodec
+from model.types import BufferPart, Decoder, LogitRows, StopReason, StopRule, TokenCodec
 
 __all__ = ["DecodeOptions", "Generation", "generate"]
 
-_PREFILL_CHUNK_TOKENS = 256
-"""Between chunks the deadline is looked at; what was computed until then stays in the decoder's buffer."""
 _DOCSTRING_QUOTES = (b'"""', b"'''")
 _TRAILING_COMMENT = re.compile(rb"[ \t](?:#|//)[^\n]*\s*\Z")
 
@@ -71,6 +70,7 @@ def generate(  # noqa: PLR0913 - each of them is one thing a caller decides
     codec: TokenCodec,
     prompt: Prompt,
     *,
+    parts: Sequence[BufferPart] | None = None,
     options: DecodeOptions | None = None,
     stop_rule: StopRule | None = None,
     clock: Callable[[], float] = time.perf_counter,
@@ -85,6 +85,7 @@ def generate(  # noqa: PLR0913 - each of them is one thing a caller decides
         decoder: The running model; what its buffer shares with the prompt is not computed again.
         codec: The model's tokenizer.
         prompt: From `build_prompt`.
+        parts: The prompt as the decoder reads it; `Prompt.concatenated` if None.
         options: The defaults if None.
         stop_rule: Judges multi-line text after each token; not asked for a single line.
         clock: Seconds, monotonic.
@@ -98,6 +99,7 @@ def generate(  # noqa: PLR0913 - each of them is one thing a caller decides
         decoder=decoder,
         codec=codec,
         prompt=prompt,
+        parts=prompt.concatenated() if parts is None else parts,
         options=options or DecodeOptions(),
         stop_rule=stop_rule,
         clock=clock,
@@ -117,11 +119,12 @@ class _Run:
     decoder: Decoder
     codec: TokenCodec
     prompt: Prompt
+    parts: Sequence[BufferPart]
     options: DecodeOptions
     stop_rule: StopRule | None
     clock: Callable[[], float]
     cancelled: Callable[[], bool] | None
-    n_reused: int = 0
+    prefilled: Prefilled | None = None
     n_passes: int = 0
     token_ids: list[int] = field(default_factory=list)
     token_lengths: list[int] = field(default_factory=list)
@@ -129,7 +132,7 @@ class _Run:
     log_probabilities: list[float] = field(default_factory=list)
     generated: bytes = field(init=False)
     started: float = field(init=False)
-    prefilled: float | None = None
+    prefilled_at: float | None = None
     remaining: bytes = field(init=False)
     planned: list[int] = field(default_factory=list)
     """Tokens to accept first: they type the typed bytes again."""
@@ -144,7 +147,7 @@ class _Run:
     def generation(self) -> Generation:
         try:
             self._prefill()
-            self.prefilled = self.clock()
+            self.prefilled_at = self.clock()
             keep, reason = self._decode()
             if reason in {"max_tokens", "deadline"} and not self.options.single_line:
                 keep = _whole_lines(self.generated[:keep])
@@ -153,36 +156,36 @@ class _Run:
         except _Late:
             keep, reason = 0, "deadline"
         ended = self.clock()
-        prefilled = ended if self.prefilled is None else self.prefilled
+        prefilled_at = ended if self.prefilled_at is None else self.prefilled_at
+        done = self.prefilled
         return Generation(
             text=_whole_characters(self.generated[:keep]),
             token_ids=tuple(self.token_ids),
             log_probabilities=tuple(self.log_probabilities),
             stop_reason=reason,
-            n_prompt_tokens=len(self.prompt.token_ids),
-            n_reused_tokens=self.n_reused,
+            n_prompt_tokens=sum(part.n_tokens for part in self.parts),
+            n_reused_tokens=done.n_reused if done else 0,
             n_passes=self.n_passes,
             elapsed_ms={
-                "prefill": (prefilled - self.started) * 1e3,
-                "decode": (ended - prefilled) * 1e3,
+                "prefill": (prefilled_at - self.started) * 1e3,
+                "decode": (ended - prefilled_at) * 1e3,
             },
         )
 
     def _prefill(self) -> None:
-        """Run what the buffer lacks of the prompt, and the draft with it, in chunks."""
-        ids = self.prompt.token_ids
-        self.n_reused = self.decoder.reuse(ids[:-1])
+        """Bring the buffer to the prompt, and run the draft with it."""
         draft = list(self.prompt.draft)
-        pending = [*ids[self.n_reused :], *draft]
-        n_rows = len(draft) + 1
-        while len(pending) - n_rows >= _PREFILL_CHUNK_TOKENS:
-            self._extend(pending[:_PREFILL_CHUNK_TOKENS], "none")
-            pending = pending[_PREFILL_CHUNK_TOKENS:]
-            if self._late():
-                raise _Late
-        rows = self._extend(pending, range(len(pending) - n_rows, len(pending)))
-        self.rows.start(len(ids), draft, rows)
-        self.planned = likeliest_cover(self.codec, self.prompt.typed, draft, rows)
+        self.prefilled = prefill(self.decoder, self.parts, draft, before_pass=self._begin_pass)
+        self.rows.start(self.prefilled.n_tokens, draft, self.prefilled.rows)
+        self.planned = likeliest_cover(self.codec, self.prompt.typed, draft, self.prefilled.rows)
+
+    def _begin_pass(self) -> None:
+        """Count a pass of the prefill, or end it: nobody waits for it any more, or it took too long."""
+        if self.cancelled and self.cancelled():
+            raise Cancelled
+        if self.n_passes and self._late():
+            raise _Late
+        self.n_passes += 1
 
     def _extend(self, token_ids: list[int], logits: LogitRows) -> npt.NDArray[np.float32]:
         if self.cancelled and self.cancelled():

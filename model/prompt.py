@@ -8,7 +8,10 @@ times:
     sink         <|repo_name|>{repository}\n
     definitions  <|file_sep|>{path}\n{code}                          one each
     frame        <|file_sep|>{path}\n<|fim_prefix|>{lines before}<|fim_suffix|>{text after}
-    live         <|fim_middle|>{the cursor's line, healed}
+    live         <|fim_middle|>{the last lines, if any are asked for}{the cursor's line, healed}
+
+Definitions either stand in the prompt, behind the sink (`concatenated`), or are attended to as memories, and
+then by the live segment alone (`with_memories`); `BufferPart`s say so to the decoder.
 
 Control tokens are inserted by number; text that spells one stays text. This file does not know what retrieval
 is, nor the language of the text. Files of any size are cut by characters before anything is tokenized.
@@ -16,13 +19,14 @@ is, nor the language of the text. Files of any size are cut by characters before
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from model.healing import split_typed
 from model.postprocess import split_closers
-from model.types import TokenCodec
+from model.types import BufferPart, Memory, TokenCodec, TokenRun
 
 __all__ = ["Prompt", "PromptBudget", "PromptDefinition", "PromptRequest", "build_prompt"]
 
@@ -59,6 +63,9 @@ class PromptRequest:
     """Best first."""
     opening: str = ""
     """What the completion is to begin with: a line break and an indentation where a block is to be filled."""
+    n_frame_characters: int | None = None
+    """Characters of `prefix`, whole lines, that the frame may show: where they are as for an earlier cursor,
+    the frame need not be computed again. None leaves the choice to `PromptBudget.live_lines`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,8 @@ class PromptBudget:
     suffix_tokens: int = 128
     line_tokens: int = 128
     """Of the cursor's line, from its end."""
+    live_lines: int = 0
+    """Whole lines before the cursor's that the live segment begins with and the frame goes without."""
     definition_tokens: int = 192
     """Of each definition, its path included."""
     definitions_tokens: int = 1152
@@ -106,13 +115,23 @@ class Prompt:
     next_line: bytes
     """The first line after the cursor's that is not blank; empty if there is none."""
 
-    @property
-    def token_ids(self) -> list[int]:
-        """All segments in order, without the draft."""
-        ids = list(self.sink)
-        for definition in self.definitions:
-            ids += definition
-        return [*ids, *self.frame, *self.live]
+    def concatenated(self) -> tuple[BufferPart, ...]:
+        """Return all segments as one run of tokens, in which each token sees all that stand before it."""
+        ids = [*self.sink, *itertools.chain.from_iterable(self.definitions), *self.frame, *self.live]
+        return (TokenRun(tuple(ids), 0),)
+
+    def with_memories(self, memories: Sequence[Memory], memory_tokens: int) -> tuple[BufferPart, ...]:
+        """Return sink, frame and live segment, with memories between that the live segment alone sees.
+
+        Positions do not depend on the memories: with none, all is as if nothing had been retrieved.
+
+        Args:
+            memories: Of this prompt's sink, in any order.
+            memory_tokens: Positions that are kept for memories; none is longer.
+        """
+        frame = TokenRun(self.frame, len(self.sink) + memory_tokens)
+        live = TokenRun(self.live, frame.first_position + frame.n_tokens)
+        return (TokenRun(self.sink, 0), frame, *memories, live)
 
     @property
     def n_tokens_by_segment(self) -> Mapping[str, int]:
@@ -142,15 +161,19 @@ def build_prompt(codec: TokenCodec, request: PromptRequest, budget: PromptBudget
     line = _sanitized(request.prefix[max(line_start, len(request.prefix) - budget.line_tokens * 8) :])
     head, draft = _split_line(codec, line + request.opening)
     left = max(0, budget.total_tokens - _N_CONTROL_TOKENS - len(draft))
-    live = (control.fim_middle, *_last(head, min(budget.line_tokens, left)))
-    left -= len(live) - 1
+    head = _last(head, min(budget.line_tokens, left))
+    left -= len(head)
     file_name = _last(codec.encode(_name(request.path) + "\n"), min(_NAME_TOKENS, left))
     left -= len(file_name)
     repo_name = _last(codec.encode(_name(request.repo_name) + "\n"), min(_NAME_TOKENS, left))
     left -= len(repo_name)
     suffix = _first_lines(codec, split_closers(request.suffix)[1], min(budget.suffix_tokens, left))
     left -= len(suffix)
-    prefix = _last_lines(codec, request.prefix, line_start, min(budget.prefix_tokens, left))
+    frame_end = _frame_end(request, line_start, budget.live_lines)
+    lines = _last_lines(codec, request.prefix[frame_end:line_start], min(budget.prefix_tokens, left))
+    left -= len(lines)
+    n_prefix = min(budget.prefix_tokens - len(lines), left)
+    prefix = _last_lines(codec, request.prefix[:frame_end], n_prefix)
     left -= len(prefix)
     definitions = _definitions(codec, request.definitions, budget, min(budget.definitions_tokens, left))
     return Prompt(
@@ -158,7 +181,7 @@ def build_prompt(codec: TokenCodec, request: PromptRequest, budget: PromptBudget
         definitions=tuple(ids for _, ids in definitions),
         definition_ranks=tuple(rank for rank, _ in definitions),
         frame=(control.file_sep, *file_name, control.fim_prefix, *prefix, control.fim_suffix, *suffix),
-        live=live,
+        live=(control.fim_middle, *lines, *head),
         typed=b"".join(map(codec.token_bytes, draft)),
         draft=tuple(draft),
         opening=request.opening.encode(),
@@ -166,6 +189,16 @@ def build_prompt(codec: TokenCodec, request: PromptRequest, budget: PromptBudget
         line_above=_sanitized(request.prefix[-1024:].rstrip().rpartition("\n")[2]).encode(),
         next_line=_next_line(request.suffix).encode(),
     )
+
+
+def _frame_end(request: PromptRequest, line_start: int, live_lines: int) -> int:
+    """The character of the prefix at which the frame ends and the live segment begins."""
+    if request.n_frame_characters is not None:
+        return min(request.n_frame_characters, line_start)
+    end = line_start
+    for _ in range(live_lines):
+        end = request.prefix.rfind("\n", 0, max(0, end - 1)) + 1
+    return end
 
 
 def _split_line(codec: TokenCodec, line: str) -> tuple[list[int], list[int]]:
@@ -212,14 +245,14 @@ def _first_lines(codec: TokenCodec, text: str, n_tokens: int) -> list[int]:
     return ids[:end] if 2 * end >= n_tokens else ids
 
 
-def _last_lines(codec: TokenCodec, text: str, end: int, n_tokens: int) -> list[int]:
-    """The last lines of text[:end], which ends with a line, that fit; of a last line too long, its end."""
-    if n_tokens == 0:
+def _last_lines(codec: TokenCodec, text: str, n_tokens: int) -> list[int]:
+    """The last lines of a text that ends with a line, as many as fit; of a last line too long, its end."""
+    if n_tokens <= 0:
         return []
     ids: list[int] = []
     for per_token in _CHARACTERS_PER_TOKEN:
-        start = max(0, end - n_tokens * per_token)
-        ids = codec.encode(_sanitized(text[start:end]))
+        start = max(0, len(text) - n_tokens * per_token)
+        ids = codec.encode(_sanitized(text[start:]))
         if start == 0 and len(ids) <= n_tokens:
             return ids
         if len(ids) > n_tokens:

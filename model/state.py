@@ -6,6 +6,7 @@ what it wrote lies behind the end. This file does not know what tokens mean, nor
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Sequence
 from typing import Final
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.session import DecoderSession, Interrupt
-from model.types import LogitRows
+from model.types import BufferPart, LogitRows, Memory, TokenRun
 
 CHUNK_TOKENS: Final = 256
 """Tokens of a pass at most. Fewer read the weights too often, more no longer fit the processor's caches."""
@@ -23,7 +24,8 @@ CHUNK_TOKENS: Final = 256
 class DecodeState:
     """The tokens in one cache buffer, and the ways to add, drop and keep them.
 
-    For one thread at a time, but for `cancel`, which is for the others.
+    A token sees all that stands before it in the buffer, memories included; its rotary position is a thing
+    apart. For one thread at a time, but for `cancel`, which is for the others.
     """
 
     def __init__(self, session: DecoderSession, capacity_tokens: int) -> None:
@@ -38,6 +40,7 @@ class DecodeState:
         self._cache = session.new_cache(capacity_tokens)
         self._token_ids: list[int] = []
         self._positions: list[int] = []
+        self._attached: list[tuple[int, Memory]] = []  # (index of its first entry, memory), in buffer order
         self._lock = threading.Lock()
         self._interrupt: Interrupt | None = None  # of the extend in progress; guarded by the lock
 
@@ -89,25 +92,75 @@ class DecodeState:
             with self._lock:
                 self._interrupt = None
 
+    def attach(self, memory: Memory) -> None:
+        """Append a memory by copying it: what is appended later attends to it.
+
+        What comes after it needs positions of its own: they do not go on after a memory's.
+
+        Raises:
+            ValueError: There is no room for it. Nothing was appended.
+        """
+        positions = range(memory.first_position, memory.first_position + memory.n_tokens)
+        self._check_room(memory.n_tokens, positions)
+        start = self.n_tokens
+        self._cache.put(start, memory.keys_lhtd, memory.values_lhtd)
+        self._token_ids += memory.token_ids
+        self._positions += positions
+        self._attached.append((start, memory))
+
+    def detach(self, start: int) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
+        """Return copies of the keys and values of the entries from `start` on, which leave the buffer.
+
+        Returns:
+            Both (layers, key-value heads, tokens, head_dim), in the cache's number type.
+        """
+        keys, values = self._cache.get(start, self.n_tokens)
+        self.rewind(start)
+        return keys, values
+
     def rewind(self, n_tokens: int) -> None:
-        """Keep only the first `n_tokens` tokens of the buffer; costs nothing."""
+        """Keep only the first `n_tokens` tokens of the buffer; costs nothing.
+
+        Raises:
+            ValueError: There are not so many, or a memory would be cut.
+        """
         if not 0 <= n_tokens <= self.n_tokens:
             raise ValueError(f"cannot rewind to {n_tokens} of {self.n_tokens} tokens")
+        while self._attached and self._attached[-1][0] >= n_tokens:
+            self._attached.pop()
+        if self._attached and (end := self._attached[-1][0] + self._attached[-1][1].n_tokens) > n_tokens:
+            raise ValueError(f"cannot rewind to {n_tokens}: a memory ends at {end}")
         del self._token_ids[n_tokens:]
         del self._positions[n_tokens:]
 
-    def reuse(self, token_ids: Sequence[int]) -> int:
-        """Rewind to the longest common prefix of the buffer and `token_ids`, and return its length.
+    def reuse(self, parts: Sequence[BufferPart]) -> int:
+        """Rewind to what the buffer and `parts` have in common from the start, and return its length.
 
-        Only tokens at the positions that they would get in a fresh buffer count.
+        Entries are in common if all before them are, and they are the same memory, whole, or the same token
+        at the same position.
         """
         n_common = 0
-        for position, (held, wanted) in enumerate(zip(self._token_ids, token_ids, strict=False)):
-            if held != wanted or self._positions[position] != position:
+        attached = dict(self._attached)
+        for part in parts:
+            if isinstance(part, Memory):
+                held = attached.get(n_common)
+                n_equal = part.n_tokens if held is not None and held.key == part.key else 0
+            else:
+                n_equal = self._n_equal(n_common, part)
+            n_common += n_equal
+            if n_equal < part.n_tokens:
                 break
-            n_common += 1
         self.rewind(n_common)
         return n_common
+
+    def _n_equal(self, start: int, run: TokenRun) -> int:
+        """How many tokens of a run stand in the buffer from `start` on, as tokens and not in a memory."""
+        limit = next((first for first, _ in self._attached if first >= start), self.n_tokens)
+        end = min(limit, start + run.n_tokens)
+        wanted = zip(run.token_ids, itertools.count(run.first_position), strict=False)
+        held = zip(self._token_ids[start:end], self._positions[start:end], strict=True)
+        pairs = enumerate(zip(held, wanted, strict=False))
+        return next((index for index, (one, other) in pairs if one != other), max(0, end - start))
 
     def cancel(self) -> None:
         """End the `extend` in progress in another thread, in the middle of a pass, if there is one."""

@@ -218,12 +218,24 @@ class TokenCodec(Protocol):
 class Decoder(Protocol):
     """What decoding needs of a running model; `state.DecodeState` is the real one."""
 
-    def reuse(self, token_ids: Sequence[int]) -> int:
-        """Keep the longest common prefix of the buffer and `token_ids`, and return its length."""
+    def reuse(self, parts: Sequence[BufferPart]) -> int:
+        """Keep what the buffer and `parts` have in common from the start, and return its length."""
         ...
 
-    def extend(self, token_ids: Sequence[int], *, logits: LogitRows = "last") -> npt.NDArray[np.float32]:
+    def attach(self, memory: Memory) -> None:
+        """Append a memory, which all that is appended later attends to."""
+        ...
+
+    def extend(
+        self,
+        token_ids: Sequence[int],
+        *,
+        logits: LogitRows = "last",
+        positions: Sequence[int] | None = None,
+    ) -> npt.NDArray[np.float32]:
         """Append tokens and return the logits of the rows that are asked for, shape (rows, vocab).
+
+        Positions go on after the last token's unless given.
 
         Raises:
             Cancelled: Another thread cancelled the run; passes that were complete stay in the buffer.

@@ -22,8 +22,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from model.prefill import prefill
 from model.prompt import Prompt
-from model.types import Decoder, TokenCodec
+from model.types import BufferPart, Decoder, TokenCodec
 
 __all__ = ["Likelihood", "target_likelihood"]
 
@@ -43,7 +44,9 @@ class Likelihood:
     """Of the target, as far as it was scored."""
 
 
-def target_likelihood(decoder: Decoder, codec: TokenCodec, prompt: Prompt, target: str) -> Likelihood:
+def target_likelihood(
+    decoder: Decoder, codec: TokenCodec, prompt: Prompt, parts: Sequence[BufferPart], target: str
+) -> Likelihood:
     """Return how likely a target is after a prompt.
 
     Leaves the decoder's buffer with the prompt and the target in it.
@@ -52,6 +55,7 @@ def target_likelihood(decoder: Decoder, codec: TokenCodec, prompt: Prompt, targe
         decoder: The running model; what its buffer shares with the prompt is not computed again.
         codec: The model's tokenizer.
         prompt: Without an opening: all that it types again stands before the cursor.
+        parts: The prompt as the decoder reads it.
         target: The text after the cursor; not empty.
     """
     data = target.replace("\r\n", "\n").encode("utf-8", "replace")
@@ -59,11 +63,11 @@ def target_likelihood(decoder: Decoder, codec: TokenCodec, prompt: Prompt, targe
     scored = b"".join(map(codec.token_bytes, path))
     typed = _Beginning(codec, prompt.typed)
     whole = _Beginning(codec, scored)
-    for step in _walk(decoder, codec, prompt.token_ids, path):
+    for step in _walk(decoder, codec, parts, path):
         typed.add(step)
         whole.add(step)
     if prompt.draft and tuple(path[: len(prompt.draft) - 1]) != prompt.draft[:-1]:
-        for step in _walk(decoder, codec, prompt.token_ids, prompt.draft):
+        for step in _walk(decoder, codec, parts, prompt.draft):
             typed.add(step)
     nats = typed.log_probability() - whole.log_probability()
     return Likelihood(max(0.0, nats), len(scored) - len(prompt.typed))
@@ -105,10 +109,11 @@ class _Beginning:
         return _log_sum_exp(np.array(self._terms)) if self._data else 0.0
 
 
-def _walk(decoder: Decoder, codec: TokenCodec, prompt: Sequence[int], path: Sequence[int]) -> Iterator[_Step]:
+def _walk(
+    decoder: Decoder, codec: TokenCodec, parts: Sequence[BufferPart], path: Sequence[int]
+) -> Iterator[_Step]:
     """Yield the place before each token of a path, teacher-forced."""
-    n_reused = decoder.reuse(prompt[:-1])
-    row = decoder.extend(prompt[n_reused:], logits="last")[0]
+    row = prefill(decoder, parts).rows[0]
     n_bytes, log_probability = 0, 0.0
     pending = list(path[:-1])
     rows = iter((row,))

@@ -119,7 +119,9 @@ class CompleterSubject:
         if recorder is not None and recorder.error is not None:
             raise recorder.error
         prompt = self._completer.prompt(request, recorder.retrieved if recorder else ())
-        likelihood = target_likelihood(self._model.decoder, self._model.codec, prompt, case.target)
+        likelihood = target_likelihood(
+            self._model.decoder, self._model.codec, prompt, prompt.concatenated(), case.target
+        )
         return Answer(
             text=trace.text,
             replaces=trace.replaces,

@@ -23,7 +23,7 @@ from tiny_decoder import (
 from model.errors import Cancelled
 from model.session import DecoderSession
 from model.state import CHUNK_TOKENS, DecodeState
-from model.types import Quantization
+from model.types import Quantization, TokenRun
 
 PASSES = {
     "one pass": [40],
@@ -140,15 +140,15 @@ def test_reuse_keeps_the_longest_common_prefix(w8a8, golden):
     state.extend(golden.token_ids, logits="none")
     wanted = [*golden.token_ids[:25], 3, 3, 3]
     assert golden.token_ids[25] != 3
-    assert state.reuse(wanted) == 25
+    assert state.reuse([TokenRun(tuple(wanted), 0)]) == 25
     assert state.n_tokens == 25
-    assert state.reuse(golden.token_ids[:10]) == 10
+    assert state.reuse([TokenRun(tuple(golden.token_ids[:10]), 0)]) == 10
 
 
 def test_reuse_does_not_take_tokens_at_other_positions(w8a8, golden):
     state = DecodeState(w8a8, 64)
     state.extend(golden.token_ids, logits="none", positions=golden.gapped_positions)
-    assert state.reuse(golden.token_ids) == 12
+    assert state.reuse([TokenRun(tuple(golden.token_ids), 0)]) == 12
 
 
 def test_positions_go_on_after_the_last_one(w8a8, golden):

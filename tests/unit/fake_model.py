@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import Cancelled
-from model.types import ControlTokens, LogitRows
+from model.types import BufferPart, ControlTokens, LogitRows, Memory
 
 _N_BYTES = 256
 _PRETOKEN = re.compile(r" ?\w+|\s+(?!\S)|\s*\n+|\s+| ?[^\s\w]+\n*")
@@ -67,20 +67,32 @@ class FakeDecoder:
         self.ids: list[int] = []
         self.passes: list[int] = []
         """The tokens of each pass."""
+        self.attached: list[Memory] = []
         self.cancel_at_pass: int | None = None
 
-    def reuse(self, token_ids: Sequence[int]) -> int:
+    def reuse(self, parts: Sequence[BufferPart]) -> int:
+        wanted = [token for part in parts for token in part.token_ids]
         n = 0
-        while n < min(len(self.ids), len(token_ids)) and self.ids[n] == token_ids[n]:
+        while n < min(len(self.ids), len(wanted)) and self.ids[n] == wanted[n]:
             n += 1
         self.rewind(n)
         return n
+
+    def attach(self, memory: Memory) -> None:
+        self.attached.append(memory)
+        self.ids += memory.token_ids
 
     def rewind(self, n_tokens: int) -> None:
         assert n_tokens <= len(self.ids)
         del self.ids[n_tokens:]
 
-    def extend(self, token_ids: Sequence[int], *, logits: LogitRows = "last") -> npt.NDArray[np.float32]:
+    def extend(
+        self,
+        token_ids: Sequence[int],
+        *,
+        logits: LogitRows = "last",
+        positions: Sequence[int] | None = None,
+    ) -> npt.NDArray[np.float32]:
         if len(self.passes) == self.cancel_at_pass:
             raise Cancelled
         assert token_ids

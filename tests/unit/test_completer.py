@@ -45,14 +45,14 @@ class ScriptedDecoder:
         self._script = [*line.encode(), *text.encode(), CONTROL.end_of_text]
         self._ids = []
 
-    def reuse(self, token_ids):
+    def reuse(self, parts):
         self._ids = []
         return 0
 
     def rewind(self, n_tokens):
         del self._ids[n_tokens:]
 
-    def extend(self, token_ids, *, logits="last"):
+    def extend(self, token_ids, *, logits="last", positions=None):
         rows = []
         for token in token_ids:
             self._ids.append(token)

@@ -261,7 +261,7 @@ def test_a_deadline_in_the_prefill_keeps_what_was_computed():
     options = DecodeOptions(deadline_ms=1_000)
     generation = generate(decoder, codec, prompt, options=options, clock=Clock())
     assert (generation.stop_reason, generation.text, generation.token_ids) == ("deadline", "", ())
-    assert decoder.ids == prompt.token_ids[:256]
+    assert decoder.ids == list(prompt.concatenated()[0].token_ids[:256])
 
 
 @pytest.mark.parametrize("at_pass", [0, 1, 3])

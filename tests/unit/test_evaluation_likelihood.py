@@ -16,7 +16,7 @@ _SURE = 60.0
 def nats_of(scores, prefix, target, codec=CODEC):
     prompt = build_prompt(codec, PromptRequest("shop", "app.py", prefix, "\n"))
     decoder = FakeDecoder(codec, scores)
-    return target_likelihood(decoder, codec, prompt, target), decoder
+    return target_likelihood(decoder, codec, prompt, prompt.concatenated(), target), decoder
 
 
 def writes(*texts, codec=CODEC):

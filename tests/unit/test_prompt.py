@@ -25,6 +25,11 @@ def prompt_of(prefix="", suffix="", definitions=(), opening="", **budget):
     return build_prompt(CODEC, request, PromptBudget(**budget))
 
 
+def ids_of(prompt):
+    (run,) = prompt.concatenated()
+    return list(run.token_ids)
+
+
 def test_segments_in_the_repository_format():
     prompt = prompt_of(
         "import a\n\nx = a.fo",
@@ -42,8 +47,8 @@ def test_segments_in_the_repository_format():
     assert (prompt.typed, CODEC.decode(prompt.draft)) == (b"fo", b"fo")
     assert (prompt.line, prompt.next_line) == (b"x = a.fo", b"y = 2")
     parts = [prompt.sink, *prompt.definitions, prompt.frame, prompt.live]
-    assert prompt.token_ids == [i for part in parts for i in part]
-    assert sum(prompt.n_tokens_by_segment.values()) == len(prompt.token_ids)
+    assert ids_of(prompt) == [i for part in parts for i in part]
+    assert sum(prompt.n_tokens_by_segment.values()) == len(ids_of(prompt))
 
 
 def test_the_best_definition_can_stand_first():
@@ -55,7 +60,7 @@ def test_text_never_becomes_a_control_id():
     spelled = "<|fim_middle|><|file_sep|>"
     prompt = prompt_of(spelled + "\n" + spelled, "\n" + spelled, [PromptDefinition(spelled, spelled)])
     expected = ["repo_name", "file_sep", "file_sep", "fim_prefix", "fim_suffix", "fim_middle"]
-    assert [i for i in prompt.token_ids if i in CONTROL.all_ids] == [getattr(CONTROL, n) for n in expected]
+    assert [i for i in ids_of(prompt) if i in CONTROL.all_ids] == [getattr(CONTROL, n) for n in expected]
 
 
 def frame_parts(prompt):
@@ -114,7 +119,7 @@ def test_an_endless_line_after_the_cursor_keeps_its_beginning():
 def test_the_total_is_kept_and_the_worst_definitions_go_first(total, n_definitions):
     rows = [PromptDefinition(f"{i}.py", "aaaa\n" * 20) for i in range(2)]
     prompt = prompt_of("line\n" * 20 + "x", "\nrest\n", rows, total_tokens=total)
-    assert len(prompt.token_ids) <= total
+    assert len(ids_of(prompt)) <= total
     assert len(prompt.definitions) == n_definitions
 
 
@@ -128,7 +133,7 @@ def test_the_total_is_kept_whatever_the_text(prefix, suffix, other, total, openi
     definitions = [PromptDefinition(other, other)] * 2
     request = PromptRequest(other, other, prefix, suffix, definitions, opening)
     prompt = build_prompt(CODEC, request, PromptBudget(total_tokens=total))
-    assert len(prompt.token_ids) + len(prompt.draft) <= total
+    assert len(ids_of(prompt)) + len(prompt.draft) <= total
     assert len(prompt.definition_ranks) == len(prompt.definitions)
     assert CODEC.decode(prompt.draft) == prompt.typed
 

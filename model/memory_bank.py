@@ -1,0 +1,168 @@
+"""Where a completion gets its memories: from the store, or encoded now, or later by whoever is idle.
+
+A completion has the model to itself: what is encoded ahead of it stops at once when one begins, and goes on
+when it is over. Knows neither repositories nor who chooses definitions.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+from model.errors import Cancelled
+from model.memory import MemoryEncoder
+from model.types import Memory
+
+__all__ = ["MemoryBank", "Place", "Recalled", "Store"]
+
+Place = Literal["ram", "disk"]
+Temperature = Literal["warm", "cold", "left out"]
+
+_ASK_AGAIN_S: Final = 0.002
+"""Between two tries to end what is encoded ahead, which may just be about to begin."""
+_WEIGHT: Final = 0.3
+"""Of the latest encoding in the average of what a token costs."""
+
+
+class Store(Protocol):
+    """Keeps memories; `memory_store.MemoryStore` is the real one."""
+
+    def get(self, key: str) -> Memory | None:
+        """Return a memory, None if it is not there."""
+        ...
+
+    def locate(self, key: str) -> Place | None:
+        """Return where a memory is, without reading it."""
+        ...
+
+    def put(self, memory: Memory) -> None:
+        """Keep a memory; never fails and never waits."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What a completion was given of the definitions that it asked for."""
+
+    memories: tuple[Memory, ...]
+    """In the order asked for."""
+    temperatures: tuple[Temperature, ...]
+    """Of each definition asked for: `warm` if it was in the store, `cold` if it was encoded for this
+    completion, `left out` if there was no time for that."""
+
+
+class MemoryBank:
+    """Memories of one model; for one completing thread and any number that encode ahead."""
+
+    def __init__(
+        self, encoder: MemoryEncoder, store: Store, *, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        """Join an encoder and a store.
+
+        Args:
+            encoder: Used by nobody else.
+            store: Of the same model.
+            clock: Seconds, monotonic.
+        """
+        self._encoder = encoder
+        self._store = store
+        self._clock = clock
+        self._model_in_use = threading.Lock()
+        self._free = threading.Condition()
+        self._n_foreground = 0  # guarded by the condition
+        self._s_per_token: float | None = None
+
+    @contextmanager
+    def foreground(self) -> Iterator[None]:
+        """Have the model alone: what is encoded ahead ends within a node of the graph, and waits."""
+        with self._free:
+            self._n_foreground += 1
+        while not self._model_in_use.acquire(timeout=_ASK_AGAIN_S):
+            self._encoder.cancel()
+        try:
+            yield
+        finally:
+            self._model_in_use.release()
+            with self._free:
+                self._n_foreground -= 1
+                self._free.notify_all()
+
+    def recall(
+        self, sink_ids: Sequence[int], definitions: Sequence[Sequence[int]], *, encode_ms: float | None
+    ) -> Recalled:
+        """Return the memories of definitions, encoding what is missing for as long as there is time.
+
+        To be called within `foreground`.
+
+        Args:
+            sink_ids: The repository's.
+            definitions: Token ids of each, best first: those are encoded first.
+            encode_ms: How long encoding may take; what would end later is not begun. None: as long as it
+                takes.
+
+        Raises:
+            Cancelled: `cancel` was called.
+        """
+        memories: list[Memory] = []
+        temperatures: list[Temperature] = []
+        spent_s = 0.0
+        for token_ids in definitions:
+            memory = self._store.get(self._encoder.key(sink_ids, token_ids))
+            temperature: Temperature = "warm"
+            if memory is None:
+                estimate_s = (self._s_per_token or 0.0) * len(token_ids)
+                if encode_ms is not None and (spent_s + estimate_s) * 1e3 > encode_ms:
+                    temperatures.append("left out")
+                    continue
+                started = self._clock()
+                memory, temperature = self._encode(sink_ids, token_ids), "cold"
+                spent_s += self._clock() - started
+            memories.append(memory)
+            temperatures.append(temperature)
+        return Recalled(tuple(memories), tuple(temperatures))
+
+    def prepare(self, sink_ids: Sequence[int], token_ids: Sequence[int], *, stop: threading.Event) -> bool:
+        """Encode a definition ahead of the completion that will want it, unless it is kept already.
+
+        Waits while a completion runs, and begins anew if one interrupts.
+
+        Args:
+            sink_ids: The repository's.
+            token_ids: Of the definition.
+            stop: Set to give up.
+
+        Returns:
+            Whether something was encoded.
+        """
+        key = self._encoder.key(sink_ids, token_ids)
+        while not stop.is_set():
+            if self._store.locate(key) is not None:
+                return False
+            with self._free:
+                self._free.wait_for(lambda: self._n_foreground == 0)
+            with self._model_in_use:
+                if self._n_foreground:
+                    continue
+                try:
+                    self._encode(sink_ids, token_ids)
+                except Cancelled:
+                    continue
+                return True
+        return False
+
+    def cancel(self) -> None:
+        """End the encoding in progress in another thread, if there is one."""
+        self._encoder.cancel()
+
+    def _encode(self, sink_ids: Sequence[int], token_ids: Sequence[int]) -> Memory:
+        started = self._clock()
+        memory = self._encoder.encode(sink_ids, token_ids)
+        cost = (self._clock() - started) / len(token_ids)
+        known = cost if self._s_per_token is None else self._s_per_token
+        self._s_per_token = known + _WEIGHT * (cost - known)
+        self._store.put(memory)
+        return memory

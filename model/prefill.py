@@ -1,0 +1,96 @@
+"""Brings a decoder's buffer to what a prompt asks for: keeps what is there, copies memories, runs the rest.
+
+Knows neither text nor what the parts of a prompt mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from model.types import BufferPart, Decoder, LogitRows, Memory, TokenRun
+
+__all__ = ["Prefilled", "prefill"]
+
+_CHUNK_TOKENS: Final = 256
+"""Of a pass, between which the caller may stop; what was computed until then stays in the buffer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prefilled:
+    """What a prefill gave, and what it cost."""
+
+    rows: npt.NDArray[np.float32]
+    """Logits after the last token of the parts and after each token of the draft, (1 + draft, vocab)."""
+    n_tokens: int
+    """Of the parts."""
+    n_reused: int
+    """Of them, those that were in the buffer already."""
+    n_copied: int
+    """Of them, those that came with memories."""
+
+
+def prefill(
+    decoder: Decoder,
+    parts: Sequence[BufferPart],
+    draft: Sequence[int] = (),
+    *,
+    before_pass: Callable[[], None] = lambda: None,
+) -> Prefilled:
+    """Fill the buffer with parts and a draft, and return the logits of the last token and of the draft.
+
+    The last token of the parts is always run, for its logits.
+
+    Args:
+        decoder: Its buffer holds whatever the last call left there.
+        parts: The last one is a run of tokens.
+        draft: Tokens that follow the parts, read in the last pass.
+        before_pass: Called before each run of the model; what it raises ends the prefill.
+    """
+    last = parts[-1]
+    if isinstance(last, Memory) or not last.n_tokens:
+        raise ValueError("a prompt ends with tokens: there is nothing to continue otherwise")
+    n_tokens = sum(part.n_tokens for part in parts)
+    n_reused = decoder.reuse(parts)
+    if n_reused == n_tokens:
+        n_reused -= 1
+        decoder.rewind(n_reused)
+    n_copied = at = 0
+    rows = np.empty((0, 0), np.float32)
+    for part in parts:
+        n_here = min(max(0, n_reused - at), part.n_tokens)
+        at += part.n_tokens
+        if n_here == part.n_tokens:
+            continue
+        if isinstance(part, Memory):
+            decoder.attach(part)
+            n_copied += part.n_tokens
+            continue
+        tail = draft if part is last else ()
+        for chunk, position, logits in _passes(part, n_here, tail, wants_rows=part is last):
+            before_pass()
+            positions = range(position, position + len(chunk))
+            rows = decoder.extend(chunk, logits=logits, positions=positions)
+    return Prefilled(rows, n_tokens, n_reused, n_copied)
+
+
+def _passes(
+    run: TokenRun, start: int, draft: Sequence[int], *, wants_rows: bool
+) -> Iterator[tuple[list[int], int, LogitRows]]:
+    """Yield the tokens of each pass, the position of the first, and the rows that are wanted of it.
+
+    All rows that are wanted lie in the last pass, which the run's last token and the draft must fit in.
+    """
+    pending = [*run.token_ids[start:], *draft]
+    n_rows = len(draft) + 1 if wants_rows else 0
+    position = run.first_position + start
+    while len(pending) - n_rows >= _CHUNK_TOKENS:
+        yield pending[:_CHUNK_TOKENS], position, "none"
+        pending = pending[_CHUNK_TOKENS:]
+        position += _CHUNK_TOKENS
+    if pending:
+        yield pending, position, range(len(pending) - n_rows, len(pending)) if n_rows else "none"
