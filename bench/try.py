@@ -14,6 +14,7 @@ import random
 import re
 import statistics
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import partial
@@ -25,7 +26,7 @@ from indexer.languages import language_of
 from lsp_server import assemble
 from lsp_server.completer import Completer
 from lsp_server.config import Settings
-from lsp_server.console import index_with_bar
+from lsp_server.console import complain, index_with_bar
 from lsp_server.document import Document
 from lsp_server.paths import Folders
 from lsp_server.render import print_completion, print_summary
@@ -51,9 +52,12 @@ def main() -> None:
     arguments = parser.parse_args()
     root = package_folder(arguments.package)
     folders, settings, console = Folders.of_user(), Settings(), Console()
-    with assemble.connect_index(folders) as client:
+    with (
+        assemble.connect_index(folders) as client,
+        closing(assemble.start_model(folders, settings, complain)) as model,
+    ):
         print_summary(console, index_with_bar(client, root, force=False))
-        completer = Completer(assemble.start_model(folders, settings), settings)
+        completer = Completer(model, settings)
         scores, exact, times_ms = [], 0, []
         for case in draw_cases(root, arguments.n, arguments.seed):
             request = make_request(case.document, root, partial(client.retrieve, root), multi_line=False)

@@ -16,6 +16,7 @@ from lsp_server.document import find_root
 from lsp_server.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from indexer.client import IndexClient
@@ -159,13 +160,25 @@ def load_session(installed: InstalledModel, settings: Settings) -> DecoderSessio
     )
 
 
-def start_model(folders: Folders, settings: Settings) -> RunningModel:
+def start_model(
+    folders: Folders, settings: Settings, on_problem: Callable[[str], None] = lambda _: None
+) -> RunningModel:
     """Load the configured model with room for the longest prompt and completion that the settings allow.
+
+    Args:
+        folders: Where models and memories are.
+        settings: Which model, and how much it reads.
+        on_problem: Told at most once that memories cannot be kept on the disk.
 
     Raises:
         NotInstalledError: The model was never fetched; the message has the cure.
     """
-    from lsp_server.completer import RunningModel, prompt_budget
+    from lsp_server.completer import RunningModel
+    from lsp_server.feeding import prompt_budget
+    from model.memory import MemoryEncoder
+    from model.memory_bank import MemoryBank
+    from model.memory_store import MemoryStore
+    from model.prompt import MOST_SINK_TOKENS
     from model.state import DecodeState
     from model.tokenizer import Tokenizer
 
@@ -173,9 +186,19 @@ def start_model(folders: Folders, settings: Settings) -> RunningModel:
     session = load_session(installed, settings)
     tokenizer = Tokenizer.from_file(installed.folder / "tokenizer.json", installed.manifest.control)
     longest = max(settings.completion.max_line_tokens, settings.completion.max_block_tokens)
+    model_hash = installed.manifest.model_hash
+    max_tokens = MOST_SINK_TOKENS + settings.retrieval.definition_tokens
+    store = MemoryStore(
+        folder=folders.memories,
+        model_hash=model_hash,
+        max_ram_bytes=settings.memory.ram_mb << 20,
+        max_disk_bytes=settings.memory.disk_mb << 20,
+        on_problem=on_problem,
+    )
     return RunningModel(
         name=installed.name,
         provider=session.provider,
         codec=tokenizer,
         decoder=DecodeState(session, prompt_budget(settings).total_tokens + longest),
+        bank=MemoryBank(MemoryEncoder(session, model_hash, max_tokens=max_tokens), store),
     )

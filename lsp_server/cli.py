@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -116,8 +116,9 @@ def complete(
     if root is not None and not root.is_dir():
         raise UsageError(f"--root {root} is not a folder")
     repository = root or assemble.repository_of(document.file, folders)
-    completer = Completer(assemble.start_model(folders, settings), settings)  # before an index takes its time
     with ExitStack() as stack:
+        model = stack.enter_context(closing(assemble.start_model(folders, settings, complain)))
+        completer = Completer(model, settings)  # before an index takes its time
         retrieve = None
         if repository is not None and not no_retrieval:
             retrieve = _open_retrieval(stack, folders, repository)

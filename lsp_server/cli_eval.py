@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -90,17 +91,27 @@ def _run(  # noqa: PLR0913 - what a run is made of
     folders: Folders, settings: Settings, cases: list[Case], source: Path, arms: Sequence[str], *, fresh: bool
 ) -> tuple[list[Outcome], list[str]]:
     """Return the answers, and lines on what was measured."""
-    from lsp_server.evaluation.arms import IndexedRepositories, RepositoryStates, make_subjects, unhurried
+    from lsp_server.evaluation.arms import (
+        CONCATENATED_DEFINITIONS,
+        IndexedRepositories,
+        RepositoryStates,
+        make_subjects,
+        unhurried,
+        with_definitions,
+    )
     from lsp_server.evaluation.fingerprint import subject_fingerprint
     from lsp_server.evaluation.results import ResultFile
 
     settings = unhurried(settings)
     installed = assemble.open_store(folders).find(settings.model.name)
-    model = assemble.start_model(folders, settings)
     results = ResultFile(_results_file(folders, source))
     if fresh:
         results.clear()
-    with assemble.connect_index(folders) as client:
+    room = with_definitions(settings, max(settings.retrieval.definitions, CONCATENATED_DEFINITIONS))
+    with (
+        closing(assemble.start_model(folders, room, complain)) as model,
+        assemble.connect_index(folders) as client,
+    ):
         if set(arms) != {"off"}:
             _bring_up_to_date(client, cases)
         subjects = make_subjects(

@@ -17,10 +17,13 @@ from indexer.scope import ScopeStop
 from indexer.syntax import block_opening, parses_as_well, wants_multi_line
 from indexer.types import Reason, RetrievalQuery, RetrievalResult, Retrieved
 from lsp_server.config import Settings
+from lsp_server.feeding import Concatenated, Fed, Feeding, Memories
+from lsp_server.frames import FrameKeeper
 from lsp_server.trace import CompletionTrace, DefinitionTrace, RequestTrace, SegmentTokens
 from model.decode import DecodeOptions, Generation, generate
+from model.memory_bank import MemoryBank
 from model.postprocess import Finished, finish
-from model.prompt import Prompt, PromptBudget, PromptDefinition, PromptRequest, build_prompt
+from model.prompt import Prompt, PromptDefinition, PromptRequest, add_definitions, build_prompt
 from model.types import Decoder, Provider, TokenCodec
 
 Retrieve = Callable[[RetrievalQuery], RetrievalResult]
@@ -34,6 +37,13 @@ class RunningModel:
     provider: Provider
     codec: TokenCodec
     decoder: Decoder
+    bank: MemoryBank | None = None
+    """Of the model's memories; None where definitions are only ever pasted into the prompt."""
+
+    def close(self) -> None:
+        """Write what waits to be written."""
+        if self.bank is not None:
+            self.bank.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,43 +60,69 @@ class CompletionRequest:
     """None lets the syntax at the cursor decide."""
     retrieve: Retrieve | None = None
     """Asks the repository's index; None completes from the file alone."""
-
-
-def prompt_budget(settings: Settings) -> PromptBudget:
-    """Return how many tokens each part of a prompt may take; a decoder must have room for `total_tokens`."""
-    completion, retrieval = settings.completion, settings.retrieval
-    definitions_tokens = retrieval.definitions * retrieval.definition_tokens
-    return PromptBudget(
-        prefix_tokens=completion.prefix_tokens,
-        suffix_tokens=completion.suffix_tokens,
-        definition_tokens=retrieval.definition_tokens,
-        definitions_tokens=definitions_tokens,
-        total_tokens=completion.prompt_tokens + definitions_tokens,
-    )
+    encode_ms: float | None = None
+    """How long the completion may wait for definitions to be encoded that no memory is kept of; the rest is
+    left out. None: as long as it takes."""
 
 
 class Completer:
-    """Completes cursors one after the other with one running model."""
+    """Completes cursors one after the other with one running model.
 
-    def __init__(self, model: RunningModel, settings: Settings) -> None:
+    Of the file that was completed last it remembers how it was cut, so that a completion further down in the
+    same text finds most of it in the decoder's buffer.
+    """
+
+    def __init__(self, model: RunningModel, settings: Settings, feeding: Feeding | None = None) -> None:
+        """Make a completer.
+
+        Args:
+            model: Used by nobody else meanwhile.
+            settings: How much is read and written, and for how long.
+            feeding: How definitions reach the model; as memories if None, if it has any.
+        """
         self._model = model
         self._settings = settings
+        self._feeding = feeding or default_feeding(model, settings)
+        self._frames = FrameKeeper()
+
+    def forget(self) -> None:
+        """Forget the last completion: the next one finds nothing of its prompt computed."""
+        self._frames.forget()
+        self._model.decoder.rewind(0)
 
     def complete(self, request: CompletionRequest) -> CompletionTrace:
         """Return the completion at a cursor and all that is known of it.
 
         Nothing that the text or the index does raises here; what is not shown has its reason in the trace.
         """
+        with self._feeding.alone():
+            return self._complete(request)
+
+    def read(self, request: CompletionRequest, retrieved: Sequence[Retrieved]) -> tuple[Prompt, Fed]:
+        """Return what the model reads for a cursor, given the definitions that were retrieved for it.
+
+        Args:
+            request: The cursor; nothing is retrieved here, and nothing is given as the text's beginning.
+            retrieved: Best first.
+        """
+        with self._feeding.alone():
+            prompt = self._with_definitions(self._window(request, ""), retrieved)
+            return prompt, self._feeding.feed(prompt, encode_ms=None)
+
+    def _complete(self, request: CompletionRequest) -> CompletionTrace:
         clock = _PhaseClock()
-        with clock.phase("retrieval"):
-            result, notes = self._retrieve(request)
         with clock.phase("prompt"):
             multi_line = request.multi_line
             if multi_line is None:
                 multi_line = wants_multi_line(request.language, request.prefix, request.suffix)
             opening = block_opening(request.language, request.prefix) if multi_line else ""
-            prompt = self.prompt(request, result.retrieved, opening)
-        generation = self._generate(request, prompt, multi_line)
+            window = self._window(request, opening)
+        with clock.phase("retrieval"):
+            result, notes = self._retrieve(request, window)
+        with clock.phase("definitions"):
+            prompt = self._with_definitions(window, result.retrieved)
+            fed = self._feeding.feed(prompt, encode_ms=request.encode_ms)
+        generation = self._generate(request, prompt, fed, multi_line)
         clock.add(generation.elapsed_ms)
         with clock.phase("finish"):
             finished = finish(
@@ -99,9 +135,9 @@ class Completer:
             replaces=0 if reason else finished.n_replaced,
             stop_reason=generation.stop_reason,
             suppression_reason=reason,
-            retrieved=_definition_traces(result.retrieved, prompt),
+            retrieved=_definition_traces(result.retrieved, prompt, fed),
             retrieval_notes=notes,
-            tokens=_segment_tokens(prompt, generation),
+            tokens=_segment_tokens(fed, generation.n_reused_tokens),
             n_generated_tokens=len(generation.token_ids),
             first_token_probability=(
                 math.exp(generation.log_probabilities[0]) if generation.log_probabilities else None
@@ -113,22 +149,26 @@ class Completer:
             provider=self._model.provider,
         )
 
-    def prompt(self, request: CompletionRequest, retrieved: Sequence[Retrieved], opening: str = "") -> Prompt:
-        """Return what the model reads for a cursor, given the definitions that were retrieved for it.
-
-        Args:
-            request: The cursor; nothing is retrieved here.
-            retrieved: Best first.
-            opening: What the completion is to begin with (`indexer.syntax.block_opening`).
-        """
-        budget = prompt_budget(self._settings)
-        definitions = [PromptDefinition(row.definition.path, row.definition.text) for row in retrieved]
+    def _window(self, request: CompletionRequest, opening: str) -> Prompt:
+        """Return the prompt without definitions: what is seen of the file."""
+        document = (request.repo_name, request.path)
         parts = PromptRequest(
-            request.repo_name, request.path, request.prefix, request.suffix, definitions, opening
+            repo_name=request.repo_name,
+            path=request.path,
+            prefix=request.prefix,
+            suffix=request.suffix,
+            opening=opening,
+            n_frame_characters=self._frames.n_characters(document, request.prefix, request.suffix),
         )
-        return build_prompt(self._model.codec, parts, budget)
+        return build_prompt(self._model.codec, parts, self._feeding.budget(self._settings))
 
-    def _retrieve(self, request: CompletionRequest) -> tuple[RetrievalResult, tuple[str, ...]]:
+    def _with_definitions(self, window: Prompt, retrieved: Sequence[Retrieved]) -> Prompt:
+        definitions = [PromptDefinition(row.definition.path, row.definition.text) for row in retrieved]
+        return add_definitions(self._model.codec, window, definitions, self._feeding.budget(self._settings))
+
+    def _retrieve(
+        self, request: CompletionRequest, window: Prompt
+    ) -> tuple[RetrievalResult, tuple[str, ...]]:
         nothing = RetrievalResult((), (), {}, {})
         settings = self._settings.retrieval
         if request.retrieve is None or settings.definitions == 0:
@@ -139,6 +179,8 @@ class Completer:
             suffix=request.suffix,
             n=settings.definitions,
             deadline_ms=settings.deadline_ms,
+            visible_lines_before=window.n_lines_before,
+            visible_lines_after=window.n_lines_after,
         )
         try:
             result = request.retrieve(query)
@@ -149,7 +191,7 @@ class Completer:
         )
         return result, late + tuple(f"{name}: {why}" for name, why in result.unavailable.items())
 
-    def _generate(self, request: CompletionRequest, prompt: Prompt, multi_line: bool) -> Generation:
+    def _generate(self, request: CompletionRequest, prompt: Prompt, fed: Fed, multi_line: bool) -> Generation:
         settings = self._settings.completion
         options = DecodeOptions(
             max_tokens=settings.max_block_tokens if multi_line else settings.max_line_tokens,
@@ -158,7 +200,21 @@ class Completer:
             n_log_probabilities=1,
         )
         rule = ScopeStop(request.language, request.prefix, request.suffix) if multi_line else None
-        return generate(self._model.decoder, self._model.codec, prompt, options=options, stop_rule=rule)
+        return generate(
+            self._model.decoder,
+            self._model.codec,
+            prompt,
+            parts=fed.parts,
+            options=options,
+            stop_rule=rule,
+        )
+
+
+def default_feeding(model: RunningModel, settings: Settings) -> Feeding:
+    """Return how users' completions are fed: as memories, where the model has a bank of them."""
+    if model.bank is None:
+        return Concatenated()
+    return Memories(model.bank, settings.retrieval.definition_tokens)
 
 
 def _spoiled_syntax(request: CompletionRequest, finished: Finished) -> str | None:
@@ -179,8 +235,11 @@ def _request_trace(request: CompletionRequest, multi_line: bool) -> RequestTrace
     )
 
 
-def _definition_traces(retrieved: Sequence[Retrieved], prompt: Prompt) -> tuple[DefinitionTrace, ...]:
+def _definition_traces(
+    retrieved: Sequence[Retrieved], prompt: Prompt, fed: Fed
+) -> tuple[DefinitionTrace, ...]:
     n_tokens = dict(zip(prompt.definition_ranks, map(len, prompt.definitions), strict=True))
+    temperatures = dict(zip(prompt.definition_ranks, fed.temperatures, strict=True))
     return tuple(
         DefinitionTrace(
             rank=index + 1,
@@ -190,7 +249,8 @@ def _definition_traces(retrieved: Sequence[Retrieved], prompt: Prompt) -> tuple[
             qualified_name=row.definition.qualified_name,
             reasons=tuple(map(_reason, row.reasons)),
             score=row.score,
-            n_tokens=n_tokens.get(index, 0),
+            n_tokens=0 if temperatures.get(index) == "left out" else n_tokens.get(index, 0),
+            memory=temperatures.get(index),
         )
         for index, row in enumerate(retrieved)
     )
@@ -200,13 +260,15 @@ def _reason(reason: Reason) -> str:
     return f"{reason.retriever} #{reason.rank}: {reason.detail}"
 
 
-def _segment_tokens(prompt: Prompt, generation: Generation) -> dict[str, SegmentTokens]:
+def _segment_tokens(fed: Fed, n_reused: int) -> dict[str, SegmentTokens]:
     """Share the reused tokens out over the segments, which stand in the buffer one after the other."""
-    tokens, reused = {}, generation.n_reused_tokens
-    for segment, n_tokens in prompt.n_tokens_by_segment.items():
-        of_segment = min(reused, n_tokens)
-        tokens[segment] = SegmentTokens(computed=n_tokens - of_segment, reused=of_segment)
-        reused -= of_segment
+    tokens: dict[str, SegmentTokens] = {}
+    for segment in fed.segments:
+        reused = min(n_reused, segment.n_tokens)
+        n_reused -= reused
+        new = segment.n_tokens - reused
+        computed, copied = (0, new) if segment.is_copied else (new, 0)
+        tokens[segment.name] = SegmentTokens(computed=computed, reused=reused, copied=copied)
     return tokens
 
 

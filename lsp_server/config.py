@@ -59,10 +59,23 @@ class CompletionSettings:
 class RetrievalSettings:
     """How many definitions a completion is given."""
 
-    definitions: int = _setting(6, "Most definitions given to the model.", at_least=0)
+    definitions: int = _setting(12, "Most definitions that the model attends to.", at_least=0)
     definition_tokens: int = _setting(192, "Most tokens of one definition.", at_least=16)
     deadline_ms: int = _setting(
         150, "When it is over, retrievers not yet asked are left out, and named.", at_least=1
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySettings:
+    """How many definitions are kept encoded, and how long a completion waits for one that is not."""
+
+    ram_mb: int = _setting(256, "Most megabytes of memories in RAM; 1,000 tokens take 25.", at_least=0)
+    disk_mb: int = _setting(
+        1024, "Most megabytes of memories on the disk; 1,000 tokens take 7. 0 keeps none there.", at_least=0
+    )
+    encode_ms: int = _setting(
+        300, "How long a completion while typing waits for definitions to be encoded.", at_least=0
     )
 
 
@@ -84,6 +97,7 @@ class Settings:
     model: ModelSettings = field(default_factory=ModelSettings)
     completion: CompletionSettings = field(default_factory=CompletionSettings)
     retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
+    memory: MemorySettings = field(default_factory=MemorySettings)
     index: IndexSettings = field(default_factory=IndexSettings)
 
 

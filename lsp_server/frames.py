@@ -29,13 +29,7 @@ class _Frame:
 class FrameKeeper:
     """The frame of the document that was completed last."""
 
-    def __init__(self, live_lines: int) -> None:
-        """Remember nothing yet.
-
-        Args:
-            live_lines: Whole lines before the cursor's that a frame which is cut anew goes without.
-        """
-        self._live_lines = live_lines
+    def __init__(self) -> None:
         self._frame: _Frame | None = None
 
     def forget(self) -> None:
@@ -55,16 +49,9 @@ class FrameKeeper:
         frame = self._frame
         if frame is not None and frame.document == document and frame.after == after:
             n_kept = len(frame.before)
-            live = line_start - n_kept
-            is_short = 0 <= live <= _MOST_LIVE_CHARACTERS
-            if (
-                is_short
-                and prefix.count("\n", n_kept) <= _MOST_LIVE_LINES
-                and prefix.startswith(frame.before)
-            ):
+            is_short = 0 <= line_start - n_kept <= _MOST_LIVE_CHARACTERS
+            is_short = is_short and prefix.count("\n", n_kept) <= _MOST_LIVE_LINES
+            if is_short and prefix.startswith(frame.before):
                 return n_kept
-        end = line_start
-        for _ in range(self._live_lines):
-            end = prefix.rfind("\n", 0, max(0, end - 1)) + 1
-        self._frame = _Frame(document, prefix[:end], after)
-        return end
+        self._frame = _Frame(document, prefix[:line_start], after)
+        return line_start

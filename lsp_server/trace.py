@@ -43,7 +43,9 @@ class DefinitionTrace:
     attention_share: float | None = None
     """Share of the attention on definitions that this one received, None where it was not measured."""
     memory: str | None = None
-    """`warm` or `cold` when it was attended to as a memory, None when it stood in the prompt."""
+    """`warm` when it was attended to as a memory that was kept, `cold` when it was encoded for this
+    completion, `left out` when there was no time for that; None when it stood in the prompt, or did not fit
+    into it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,9 @@ class SegmentTokens:
 
     computed: int
     reused: int
+    """That the decoder's buffer held already."""
+    copied: int = 0
+    """That came with memories."""
 
 
 @dataclass(frozen=True, slots=True)

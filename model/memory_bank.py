@@ -17,7 +17,7 @@ from model.errors import Cancelled
 from model.memory import MemoryEncoder
 from model.types import Memory
 
-__all__ = ["MemoryBank", "Place", "Recalled", "Store"]
+__all__ = ["MemoryBank", "Place", "Recalled", "Store", "Temperature"]
 
 Place = Literal["ram", "disk"]
 Temperature = Literal["warm", "cold", "left out"]
@@ -41,6 +41,10 @@ class Store(Protocol):
 
     def put(self, memory: Memory) -> None:
         """Keep a memory; never fails and never waits."""
+        ...
+
+    def close(self) -> None:
+        """Write what waits to be written."""
         ...
 
 
@@ -157,6 +161,10 @@ class MemoryBank:
     def cancel(self) -> None:
         """End the encoding in progress in another thread, if there is one."""
         self._encoder.cancel()
+
+    def close(self) -> None:
+        """Write what waits to be written."""
+        self._store.close()
 
     def _encode(self, sink_ids: Sequence[int], token_ids: Sequence[int]) -> Memory:
         started = self._clock()

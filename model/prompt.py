@@ -20,21 +20,32 @@ is, nor the language of the text. Files of any size are cut by characters before
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from model.healing import split_typed
 from model.postprocess import split_closers
 from model.types import BufferPart, Memory, TokenCodec, TokenRun
 
-__all__ = ["Prompt", "PromptBudget", "PromptDefinition", "PromptRequest", "build_prompt"]
+__all__ = [
+    "MOST_SINK_TOKENS",
+    "Prompt",
+    "PromptBudget",
+    "PromptDefinition",
+    "PromptRequest",
+    "add_definitions",
+    "build_prompt",
+    "definition_ids",
+    "sink_ids",
+]
 
 _CHARACTERS_PER_TOKEN = (8, 64)
 """How much text is tokenized for a budget: code has 3 to 4 characters a token; the second is tried where the
 first, as in long runs of spaces, did not fill the budget."""
 _NAME_CHARACTERS = 256
 _NAME_TOKENS = 64
+MOST_SINK_TOKENS = _NAME_TOKENS + 1
 _MOST_TYPED_TOKENS = 16
 """Decoding reads a row of logits for each; one is 0.6 MB at a vocabulary of 150,000."""
 _N_CONTROL_TOKENS = 5
@@ -114,6 +125,10 @@ class Prompt:
     that is not blank."""
     next_line: bytes
     """The first line after the cursor's that is not blank; empty if there is none."""
+    n_lines_before: int
+    """That the prompt shows up to the cursor, the cursor's own among them."""
+    n_lines_after: int
+    """The same from the cursor on."""
 
     def concatenated(self) -> tuple[BufferPart, ...]:
         """Return all segments as one run of tokens, in which each token sees all that stand before it."""
@@ -132,16 +147,6 @@ class Prompt:
         frame = TokenRun(self.frame, len(self.sink) + memory_tokens)
         live = TokenRun(self.live, frame.first_position + frame.n_tokens)
         return (TokenRun(self.sink, 0), frame, *memories, live)
-
-    @property
-    def n_tokens_by_segment(self) -> Mapping[str, int]:
-        """The length of each segment, for the trace."""
-        return {
-            "sink": len(self.sink),
-            "definitions": sum(map(len, self.definitions)),
-            "frame": len(self.frame),
-            "live": len(self.live),
-        }
 
 
 def build_prompt(codec: TokenCodec, request: PromptRequest, budget: PromptBudget | None = None) -> Prompt:
@@ -165,8 +170,8 @@ def build_prompt(codec: TokenCodec, request: PromptRequest, budget: PromptBudget
     left -= len(head)
     file_name = _last(codec.encode(_name(request.path) + "\n"), min(_NAME_TOKENS, left))
     left -= len(file_name)
-    repo_name = _last(codec.encode(_name(request.repo_name) + "\n"), min(_NAME_TOKENS, left))
-    left -= len(repo_name)
+    sink = sink_ids(codec, request.repo_name, min(_NAME_TOKENS, left))
+    left -= len(sink) - 1
     suffix = _first_lines(codec, split_closers(request.suffix)[1], min(budget.suffix_tokens, left))
     left -= len(suffix)
     frame_end = _frame_end(request, line_start, budget.live_lines)
@@ -174,12 +179,10 @@ def build_prompt(codec: TokenCodec, request: PromptRequest, budget: PromptBudget
     left -= len(lines)
     n_prefix = min(budget.prefix_tokens - len(lines), left)
     prefix = _last_lines(codec, request.prefix[:frame_end], n_prefix)
-    left -= len(prefix)
-    definitions = _definitions(codec, request.definitions, budget, min(budget.definitions_tokens, left))
-    return Prompt(
-        sink=(control.repo_name, *repo_name),
-        definitions=tuple(ids for _, ids in definitions),
-        definition_ranks=tuple(rank for rank, _ in definitions),
+    prompt = Prompt(
+        sink=sink,
+        definitions=(),
+        definition_ranks=(),
         frame=(control.file_sep, *file_name, control.fim_prefix, *prefix, control.fim_suffix, *suffix),
         live=(control.fim_middle, *lines, *head),
         typed=b"".join(map(codec.token_bytes, draft)),
@@ -188,7 +191,50 @@ def build_prompt(codec: TokenCodec, request: PromptRequest, budget: PromptBudget
         line=line.encode(),
         line_above=_sanitized(request.prefix[-1024:].rstrip().rpartition("\n")[2]).encode(),
         next_line=_next_line(request.suffix).encode(),
+        n_lines_before=_n_line_ends(codec, prefix) + _n_line_ends(codec, lines) + 1,
+        n_lines_after=_n_line_ends(codec, suffix) + 1,
     )
+    return add_definitions(codec, prompt, request.definitions, budget)
+
+
+def add_definitions(
+    codec: TokenCodec, prompt: Prompt, definitions: Sequence[PromptDefinition], budget: PromptBudget
+) -> Prompt:
+    """Return a prompt that has none yet with the best definitions that fit.
+
+    Args:
+        codec: The model's tokenizer.
+        prompt: Without definitions.
+        definitions: Best first.
+        budget: The one that the prompt was made with.
+    """
+    segments = (prompt.sink, prompt.frame, prompt.live, prompt.draft)
+    room = min(budget.definitions_tokens, budget.total_tokens - sum(map(len, segments)))
+    chosen: list[tuple[int, tuple[int, ...]]] = []
+    for rank, definition in enumerate(definitions):
+        ids = definition_ids(codec, definition, budget.definition_tokens)
+        if len(ids) > room:
+            break
+        room -= len(ids)
+        chosen.append((rank, ids))
+    if budget.order == "best_last":
+        chosen.reverse()
+    return replace(
+        prompt,
+        definitions=tuple(ids for _, ids in chosen),
+        definition_ranks=tuple(rank for rank, _ in chosen),
+    )
+
+
+def sink_ids(codec: TokenCodec, repo_name: str, n_tokens: int = _NAME_TOKENS) -> tuple[int, ...]:
+    """Return the repository's first segment, `n_tokens` long at most but for its control token."""
+    return (codec.control.repo_name, *_last(codec.encode(_name(repo_name) + "\n"), n_tokens))
+
+
+def definition_ids(codec: TokenCodec, definition: PromptDefinition, n_tokens: int) -> tuple[int, ...]:
+    """Return a definition as the model reads it: its path and its first lines, `n_tokens` at most."""
+    name = (codec.control.file_sep, *_last(codec.encode(_name(definition.path) + "\n"), _NAME_TOKENS))
+    return (*name, *_first_lines(codec, definition.text.rstrip() + "\n", max(0, n_tokens - len(name))))
 
 
 def _frame_end(request: PromptRequest, line_start: int, live_lines: int) -> int:
@@ -209,20 +255,8 @@ def _split_line(codec: TokenCodec, line: str) -> tuple[list[int], list[int]]:
     return codec.encode(head) + draft[:n_kept], draft[n_kept:]
 
 
-def _definitions(
-    codec: TokenCodec, definitions: Sequence[PromptDefinition], budget: PromptBudget, room: int
-) -> list[tuple[int, tuple[int, ...]]]:
-    """(rank, ids) of the best definitions that fit, in prompt order."""
-    chosen: list[tuple[int, tuple[int, ...]]] = []
-    for rank, definition in enumerate(definitions):
-        name = (codec.control.file_sep, *_last(codec.encode(_name(definition.path) + "\n"), _NAME_TOKENS))
-        n_tokens = max(0, budget.definition_tokens - len(name))
-        ids = (*name, *_first_lines(codec, definition.text.rstrip() + "\n", n_tokens))
-        if len(ids) > room:
-            break
-        room -= len(ids)
-        chosen.append((rank, ids))
-    return chosen[::-1] if budget.order == "best_last" else chosen
+def _n_line_ends(codec: TokenCodec, ids: Sequence[int]) -> int:
+    return sum(codec.token_bytes(token).count(b"\n") for token in ids)
 
 
 def _last(ids: list[int], n_tokens: int) -> list[int]:

@@ -36,7 +36,13 @@ from lsp_server import assemble
 from lsp_server.completer import Retrieve
 from lsp_server.config import Settings
 from lsp_server.console import PhaseBar
-from lsp_server.evaluation.arms import RepositoryStates, make_subjects, unhurried
+from lsp_server.evaluation.arms import (
+    CONCATENATED_DEFINITIONS,
+    RepositoryStates,
+    make_subjects,
+    unhurried,
+    with_definitions,
+)
 from lsp_server.evaluation.cases import Case
 from lsp_server.evaluation.choices import ARMS, DRAWN_KINDS
 from lsp_server.evaluation.fingerprint import subject_fingerprint
@@ -45,11 +51,14 @@ from lsp_server.evaluation.results import ResultFile
 from lsp_server.evaluation.runner import Outcome, RunProgress, run
 from lsp_server.evaluation.subject import Answer, CompleterSubject, Subject
 from lsp_server.evaluation.summary import summarize
+from lsp_server.feeding import Concatenated
 from lsp_server.paths import Folders
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 FAULTS = ("concatenated", "random definitions", "suffix dropped")
 """What is broken, after what it is compared with."""
+BUDGETS = {"memories 6": CONCATENATED_DEFINITIONS, "memories 24": 4 * CONCATENATED_DEFINITIONS}
+"""Memories of as many definitions as `concatenated` has, and of four times as many."""
 IN_JSON = ("exact_match", "edit_similarity", "nll_per_byte")
 _NICENESS = 10
 
@@ -120,7 +129,9 @@ def main() -> None:
     )
     folders = Folders.of_user()
     parser.add_argument("--set", choices=("frozen", "development"), default="frozen")
-    parser.add_argument("--arm", action="append", choices=ARMS, help="all if left out")
+    parser.add_argument(
+        "--arm", action="append", choices=[*ARMS, *BUDGETS], help=f"{', '.join(ARMS)} if left out"
+    )
     parser.add_argument("--faults", action="store_true", help="also the arms that are broken on purpose")
     parser.add_argument("--cache", type=Path, default=folders.index.parent / "bench")
     parser.add_argument("--models", type=Path, default=folders.models, help="where models are installed")
@@ -130,11 +141,11 @@ def main() -> None:
     where = _where()  # of the code that runs, whatever is committed meanwhile
     cases = development_set(options.cache, frozen=options.set == "frozen")
     cases = [case for case in cases if case.kind in (options.kind or DRAWN_KINDS)]
-    folders = replace(folders, models=options.models)
+    folders = replace(folders, models=options.models, index=options.cache / "index")
     with ExitStack() as stack:
         subjects, about = _subjects(folders, options, stack)
         outcomes = _run(cases, subjects, options.cache / "quality-answers.jsonl")
-    summary = summarize([outcome for outcome in outcomes if outcome.arm in ARMS])
+    summary = summarize([outcome for outcome in outcomes if outcome.arm in (*ARMS, *BUDGETS)])
     about = {"set": options.set, "n_cases": len(cases), **about, **where}
     console = Console(stderr=True)
     print_report(console, summary, [f"{name}: {value}" for name, value in about.items()])
@@ -154,7 +165,8 @@ def _subjects(
 ) -> tuple[list[Subject], dict[str, Any]]:
     settings = unhurried(Settings())
     installed = assemble.open_store(folders).find(settings.model.name)
-    model = assemble.start_model(folders, settings)
+    model = assemble.start_model(folders, with_definitions(settings, max(BUDGETS.values())))
+    stack.callback(model.close)
     fingerprint = subject_fingerprint(installed.manifest.model_hash, model.provider, settings)
     embedders = EmbedderSource(lambda: assemble.make_embedder(folders, settings))
     indexes = Indexes(options.cache / "quality-indexes", embedders)
@@ -172,12 +184,29 @@ def _subjects(
 
     states = RepositoryStates()
     subjects = subjects_with(options.arm or ARMS, indexes.retrieve_for)
+    for arm in BUDGETS.keys() & set(options.arm or ()):
+        subjects.append(
+            CompleterSubject(
+                arm,
+                model,
+                with_definitions(settings, BUDGETS[arm]),
+                retrieve_for=indexes.retrieve_for,
+                key_of=subjects_with(["memories"], indexes.retrieve_for)[0].key,
+            )
+        )
     if options.faults and "concatenated" not in (options.arm or ARMS):
         sys.exit("what is broken is compared with `concatenated`: let that arm run too")
     if options.faults:
         key = subjects_with(["concatenated"], indexes.retrieve_for)[0]
         subjects.append(
-            CompleterSubject(FAULTS[1], model, settings, retrieve_for=indexes.random_for, key_of=key.key)
+            CompleterSubject(
+                FAULTS[1],
+                model,
+                with_definitions(settings, CONCATENATED_DEFINITIONS),
+                retrieve_for=indexes.random_for,
+                key_of=key.key,
+                feeding=Concatenated(),
+            )
         )
         subjects.append(WithoutSuffix(key))
     return subjects, {"model": model.name, "model_hash": installed.manifest.model_hash[:12]}

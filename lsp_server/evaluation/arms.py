@@ -18,12 +18,22 @@ from lsp_server.evaluation.cases import Case
 from lsp_server.evaluation.choices import ARMS
 from lsp_server.evaluation.fingerprint import repository_state
 from lsp_server.evaluation.subject import CompleterSubject, RetrieveFor, Subject
+from lsp_server.feeding import Concatenated
 
 if TYPE_CHECKING:
     from indexer.client import IndexClient
 
-__all__ = ["IndexedRepositories", "RepositoryStates", "make_subjects", "unhurried"]
+__all__ = [
+    "CONCATENATED_DEFINITIONS",
+    "IndexedRepositories",
+    "RepositoryStates",
+    "make_subjects",
+    "unhurried",
+    "with_definitions",
+]
 
+CONCATENATED_DEFINITIONS = 6
+"""Each is computed for each completion: with twelve, one would take twice as long."""
 _RETRIEVAL_MS = 60_000
 _COMPLETION_MS = 600_000
 
@@ -35,6 +45,11 @@ def unhurried(settings: Settings) -> Settings:
         completion=replace(settings.completion, deadline_ms=_COMPLETION_MS),
         retrieval=replace(settings.retrieval, deadline_ms=_RETRIEVAL_MS),
     )
+
+
+def with_definitions(settings: Settings, n: int) -> Settings:
+    """Return the settings with another number of definitions for a completion at most."""
+    return replace(settings, retrieval=replace(settings.retrieval, definitions=n))
 
 
 def make_subjects(  # noqa: PLR0913 - by keyword only
@@ -50,7 +65,7 @@ def make_subjects(  # noqa: PLR0913 - by keyword only
 
     Args:
         arms: Names from `ARMS`.
-        model: Running.
+        model: Running, with room for what the settings allow and for the definitions of `concatenated`.
         settings: As for `CompleterSubject`.
         fingerprint: From `fingerprint.subject_fingerprint`.
         retrieve_for: Asks the index of a case's repository.
@@ -63,7 +78,15 @@ def make_subjects(  # noqa: PLR0913 - by keyword only
     every: dict[str, Subject] = {
         "off": CompleterSubject("off", model, settings, retrieve_for=None, key_of=lambda _: fingerprint),
         "concatenated": CompleterSubject(
-            "concatenated", model, settings, retrieve_for=retrieve_for, key_of=with_index
+            "concatenated",
+            model,
+            with_definitions(settings, CONCATENATED_DEFINITIONS),
+            retrieve_for=retrieve_for,
+            key_of=with_index,
+            feeding=Concatenated(),
+        ),
+        "memories": CompleterSubject(
+            "memories", model, settings, retrieve_for=retrieve_for, key_of=with_index
         ),
     }
     return [every[arm] for arm in ARMS if arm in arms]

@@ -18,6 +18,7 @@ from lsp_server.config import Settings
 from lsp_server.evaluation.cases import Case
 from lsp_server.evaluation.likelihood import target_likelihood
 from lsp_server.evaluation.own_file import without_own_target
+from lsp_server.feeding import Feeding
 
 __all__ = ["Answer", "CompleterSubject", "RetrieveFor", "Subject", "language_in"]
 
@@ -69,7 +70,7 @@ class CompleterSubject:
     The deadlines of the settings hold here too; who measures quality gives generous ones.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the last three by keyword only
         self,
         arm: str,
         model: RunningModel,
@@ -77,6 +78,7 @@ class CompleterSubject:
         *,
         retrieve_for: RetrieveFor | None,
         key_of: Callable[[Case], str],
+        feeding: Feeding | None = None,
     ) -> None:
         """Make a subject.
 
@@ -86,10 +88,11 @@ class CompleterSubject:
             settings: How much is read and written.
             retrieve_for: None completes from the file alone.
             key_of: See `Subject.key`.
+            feeding: See `Completer`.
         """
         self.arm = arm
         self._model = model
-        self._completer = Completer(model, settings)
+        self._completer = Completer(model, settings, feeding)
         self._retrieve_for = retrieve_for
         self._key_of = key_of
 
@@ -114,14 +117,12 @@ class CompleterSubject:
             suffix=case.suffix,
             retrieve=recorder,
         )
-        self._model.decoder.rewind(0)
+        self._completer.forget()
         trace = self._completer.complete(request)
         if recorder is not None and recorder.error is not None:
             raise recorder.error
-        prompt = self._completer.prompt(request, recorder.retrieved if recorder else ())
-        likelihood = target_likelihood(
-            self._model.decoder, self._model.codec, prompt, prompt.concatenated(), case.target
-        )
+        prompt, fed = self._completer.read(request, recorder.retrieved if recorder else ())
+        likelihood = target_likelihood(self._model.decoder, self._model.codec, prompt, fed.parts, case.target)
         return Answer(
             text=trace.text,
             replaces=trace.replaces,

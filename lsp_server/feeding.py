@@ -1,0 +1,136 @@
+"""Ways to give a model the definitions that were retrieved: as memories, or pasted into the prompt.
+
+`Memories` is what users get. `Concatenated` is what every other local completer does: it serves models whose
+memories are not to be had, and it is what memories are measured against.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+from lsp_server.config import Settings
+from model.memory_bank import MemoryBank, Temperature
+from model.prompt import Prompt, PromptBudget
+from model.types import BufferPart
+
+__all__ = ["Concatenated", "Fed", "Feeding", "Memories", "Segment", "prompt_budget"]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of the decoder's buffer, for the trace."""
+
+    name: Literal["sink", "definitions", "frame", "live"]
+    n_tokens: int
+    is_copied: bool = False
+    """Whether it comes as memories: what of it is not in the buffer yet is copied and not computed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """A prompt as the decoder reads it."""
+
+    parts: tuple[BufferPart, ...]
+    segments: tuple[Segment, ...]
+    """In the buffer's order."""
+    temperatures: tuple[Temperature | None, ...]
+    """Of each of the prompt's definitions; None where it stands in the prompt itself."""
+
+
+class Feeding(Protocol):
+    """A way to feed definitions."""
+
+    def budget(self, settings: Settings) -> PromptBudget:
+        """Return how many tokens each part of a prompt may take."""
+        ...
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Have the model for one completion alone."""
+        ...
+
+    def feed(self, prompt: Prompt, *, encode_ms: float | None) -> Fed:
+        """Return what the decoder is to read.
+
+        Args:
+            prompt: With definitions, best first or last as the budget said.
+            encode_ms: How long this may take to encode; None: as long as it takes.
+        """
+        ...
+
+
+def prompt_budget(settings: Settings) -> PromptBudget:
+    """Return how many tokens each part of a prompt may take; a decoder must have room for `total_tokens`."""
+    completion, retrieval = settings.completion, settings.retrieval
+    definitions_tokens = retrieval.definitions * retrieval.definition_tokens
+    return PromptBudget(
+        prefix_tokens=completion.prefix_tokens,
+        suffix_tokens=completion.suffix_tokens,
+        definition_tokens=retrieval.definition_tokens,
+        definitions_tokens=definitions_tokens,
+        total_tokens=completion.prompt_tokens + definitions_tokens,
+        order="best_first",
+    )
+
+
+class Memories:
+    """Definitions are attended to as memories, by the live segment alone."""
+
+    def __init__(self, bank: MemoryBank, memory_tokens: int) -> None:
+        """Take memories from a bank.
+
+        Args:
+            bank: Of the model that completes.
+            memory_tokens: Of each memory at most; the positions that are kept for memories.
+        """
+        self._bank = bank
+        self._memory_tokens = memory_tokens
+
+    def budget(self, settings: Settings) -> PromptBudget:
+        """Return how many tokens each part of a prompt may take."""
+        return prompt_budget(settings)
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Have the model alone: what is encoded ahead stops at once."""
+        return self._bank.foreground()
+
+    def feed(self, prompt: Prompt, *, encode_ms: float | None) -> Fed:
+        """Return sink, frame, memories and live segment; what there is no time to encode is left out."""
+        recalled = self._bank.recall(prompt.sink, prompt.definitions, encode_ms=encode_ms)
+        n_tokens = sum(memory.n_tokens for memory in recalled.memories)
+        return Fed(
+            prompt.with_memories(recalled.memories, self._memory_tokens),
+            (
+                Segment("sink", len(prompt.sink)),
+                Segment("frame", len(prompt.frame)),
+                Segment("definitions", n_tokens, is_copied=True),
+                Segment("live", len(prompt.live)),
+            ),
+            recalled.temperatures,
+        )
+
+
+class Concatenated:
+    """Definitions stand in the prompt, before the file, the best one nearest to it."""
+
+    def budget(self, settings: Settings) -> PromptBudget:
+        """Return how many tokens each part of a prompt may take."""
+        return replace(prompt_budget(settings), order="best_last")
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Wait for nobody."""
+        return nullcontext()
+
+    def feed(self, prompt: Prompt, *, encode_ms: float | None) -> Fed:  # noqa: ARG002 - encodes nothing
+        """Return the prompt as one run of tokens."""
+        return Fed(
+            prompt.concatenated(),
+            (
+                Segment("sink", len(prompt.sink)),
+                Segment("definitions", sum(map(len, prompt.definitions))),
+                Segment("frame", len(prompt.frame)),
+                Segment("live", len(prompt.live)),
+            ),
+            (None,) * len(prompt.definitions),
+        )
