@@ -6,6 +6,7 @@ memories are not to be had, and it is what memories are measured against.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
@@ -77,15 +78,22 @@ def prompt_budget(settings: Settings) -> PromptBudget:
 class Memories:
     """Definitions are attended to as memories, by the live segment alone."""
 
-    def __init__(self, bank: MemoryBank, memory_tokens: int) -> None:
+    def __init__(
+        self,
+        bank: MemoryBank,
+        memory_tokens: int,
+        on_left_out: Callable[[tuple[int, ...], Sequence[tuple[int, ...]]], None] = lambda *_: None,
+    ) -> None:
         """Take memories from a bank.
 
         Args:
             bank: Of the model that completes.
             memory_tokens: Of each memory at most; the positions that are kept for memories.
+            on_left_out: Told the sink and the definitions, as token ids, that there was no time to encode.
         """
         self._bank = bank
         self._memory_tokens = memory_tokens
+        self._on_left_out = on_left_out
 
     def budget(self, settings: Settings) -> PromptBudget:
         """Return how many tokens each part of a prompt may take."""
@@ -98,6 +106,9 @@ class Memories:
     def feed(self, prompt: Prompt, *, encode_ms: float | None) -> Fed:
         """Return sink, frame, memories and live segment; what there is no time to encode is left out."""
         recalled = self._bank.recall(prompt.sink, prompt.definitions, encode_ms=encode_ms)
+        pairs = zip(prompt.definitions, recalled.temperatures, strict=True)
+        if left_out := [ids for ids, temperature in pairs if temperature == "left out"]:
+            self._on_left_out(prompt.sink, left_out)
         n_tokens = sum(memory.n_tokens for memory in recalled.memories)
         return Fed(
             prompt.with_memories(recalled.memories, self._memory_tokens),

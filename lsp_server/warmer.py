@@ -1,0 +1,127 @@
+"""Encodes definitions ahead of the completions that will want them, in a thread of its own.
+
+What a completion had to leave out comes first, then what the open files are likely to need, the file opened
+last before the others. It stops at once when a completion begins (`MemoryBank.prepare`). Knows neither
+editors nor how an index is reached.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from indexer.errors import IndexerError
+from indexer.types import Definition
+from model.memory_bank import MemoryBank
+from model.prompt import PromptDefinition, definition_ids, sink_ids
+from model.types import TokenCodec
+
+__all__ = ["MOST_RELATED", "Warmer"]
+
+MOST_RELATED: Final = 64
+"""Definitions of one open file: at 120 tokens each three quarters of the memories that fit in RAM."""
+_MOST_LEFT_OUT: Final = 64
+
+Job = tuple[tuple[int, ...], tuple[int, ...]]
+"""Sink and definition, as token ids."""
+
+
+class Warmer:
+    """A thread that encodes memories while nobody completes."""
+
+    def __init__(self, bank: MemoryBank, codec: TokenCodec, definition_tokens: int) -> None:
+        """Start the thread, which waits for something to do.
+
+        Args:
+            bank: Encodes and keeps.
+            codec: The model's tokenizer.
+            definition_tokens: Of each definition at most, as in completions: others would be other memories.
+        """
+        self._bank = bank
+        self._codec = codec
+        self._definition_tokens = definition_tokens
+        self._changed = threading.Condition()
+        self._left_out: deque[Job] = deque(maxlen=_MOST_LEFT_OUT)
+        self._files: OrderedDict[str, tuple[str, Callable[[], Sequence[Definition]]]] = OrderedDict()
+        self._is_idle = True
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="warmer", daemon=True)
+        self._thread.start()
+
+    def expect(self, sink: tuple[int, ...], definitions: Sequence[tuple[int, ...]]) -> None:
+        """Encode soon what a completion went without, before all else.
+
+        Args:
+            sink: The repository's, as token ids.
+            definitions: Token ids of each, best first.
+        """
+        with self._changed:
+            self._left_out.extendleft((sink, ids) for ids in reversed(definitions))
+            self._changed.notify_all()
+
+    def open(self, file: str, repo_name: str, related: Callable[[], Sequence[Definition]]) -> None:
+        """Encode what an open file is likely to need, as soon as nothing else is to be done.
+
+        Args:
+            file: What tells files apart; opened again, it is asked about again.
+            repo_name: As in the completions of the file.
+            related: Asks the index, likeliest first; called in the warmer's thread. Where it fails, the file
+                goes without.
+        """
+        with self._changed:
+            self._files[file] = (repo_name, related)
+            self._files.move_to_end(file)
+            self._changed.notify_all()
+
+    def wait_until_idle(self, timeout_s: float | None = None) -> bool:
+        """Wait until all is encoded; return whether it is."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: self._is_idle and not self._left_out and not self._files, timeout_s
+            )
+
+    def close(self) -> None:
+        """End the thread, in the middle of whatever it does."""
+        self._stop.set()
+        with self._changed:
+            self._changed.notify_all()
+        while self._thread.is_alive():
+            self._bank.cancel()
+            self._thread.join(timeout=0.002)
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            with self._changed:
+                self._is_idle = True
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._stop.is_set() or self._left_out or self._files)
+                self._is_idle = False
+                job = self._left_out.popleft() if self._left_out else None
+                file = self._files.popitem() if job is None and self._files else None
+            if job is not None:
+                self._bank.prepare(*job, stop=self._stop)
+            elif file is not None:
+                self._warm_file(*file)
+
+    def _warm_file(self, file: str, asked: tuple[str, Callable[[], Sequence[Definition]]]) -> None:
+        """Encode what a file needs; what is more urgent comes between, and a file opened later goes first."""
+        repo_name, related = asked
+        try:
+            definitions = related()
+        except IndexerError:
+            return
+        sink = sink_ids(self._codec, repo_name)
+        for number, definition in enumerate(definitions):
+            with self._changed:
+                if self._stop.is_set() or file in self._files:
+                    return
+                if self._left_out or self._files:
+                    rest = definitions[number:]
+                    self._files[file] = (repo_name, lambda: rest)
+                    self._files.move_to_end(file, last=False)
+                    return
+            source = PromptDefinition(definition.path, definition.text)
+            ids = definition_ids(self._codec, source, self._definition_tokens)
+            self._bank.prepare(sink, ids, stop=self._stop)
