@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from indexer.errors import IndexerError
@@ -28,6 +29,14 @@ Job = tuple[tuple[int, ...], tuple[int, ...]]
 """Sink and definition, as token ids."""
 
 
+@dataclass(slots=True, eq=False)
+class _OpenFile:
+    repo_name: str
+    related: Callable[[], Sequence[Definition]]
+    pending: Iterator[Definition] | None = None
+    """What is still to be encoded; None until the index was asked."""
+
+
 class Warmer:
     """A thread that encodes memories while nobody completes."""
 
@@ -44,7 +53,7 @@ class Warmer:
         self._definition_tokens = definition_tokens
         self._changed = threading.Condition()
         self._left_out: deque[Job] = deque(maxlen=_MOST_LEFT_OUT)
-        self._files: OrderedDict[str, tuple[str, Callable[[], Sequence[Definition]]]] = OrderedDict()
+        self._files: OrderedDict[str, _OpenFile] = OrderedDict()  # opened last: last
         self._is_idle = True
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="warmer", daemon=True)
@@ -71,7 +80,7 @@ class Warmer:
                 goes without.
         """
         with self._changed:
-            self._files[file] = (repo_name, related)
+            self._files[file] = _OpenFile(repo_name, related)
             self._files.move_to_end(file)
             self._changed.notify_all()
 
@@ -99,29 +108,30 @@ class Warmer:
                 self._changed.wait_for(lambda: self._stop.is_set() or self._left_out or self._files)
                 self._is_idle = False
                 job = self._left_out.popleft() if self._left_out else None
-                file = self._files.popitem() if job is None and self._files else None
+                key = next(reversed(self._files)) if job is None and self._files else None
+                file = self._files[key] if key is not None else None
+            if file is not None:
+                job = self._next_of(file)
+                if job is None:
+                    self._finish(file)
             if job is not None:
                 self._bank.prepare(*job, stop=self._stop)
-            elif file is not None:
-                self._warm_file(*file)
 
-    def _warm_file(self, file: str, asked: tuple[str, Callable[[], Sequence[Definition]]]) -> None:
-        """Encode what a file needs; what is more urgent comes between, and a file opened later goes first."""
-        repo_name, related = asked
-        try:
-            definitions = related()
-        except IndexerError:
-            return
-        sink = sink_ids(self._codec, repo_name)
-        for number, definition in enumerate(definitions):
-            with self._changed:
-                if self._stop.is_set() or file in self._files:
-                    return
-                if self._left_out or self._files:
-                    rest = definitions[number:]
-                    self._files[file] = (repo_name, lambda: rest)
-                    self._files.move_to_end(file, last=False)
-                    return
-            source = PromptDefinition(definition.path, definition.text)
-            ids = definition_ids(self._codec, source, self._definition_tokens)
-            self._bank.prepare(sink, ids, stop=self._stop)
+    def _next_of(self, file: _OpenFile) -> Job | None:
+        """Return what of a file is to be encoded next, None if that is all."""
+        if file.pending is None:
+            try:
+                file.pending = iter(file.related())
+            except IndexerError:
+                return None
+        definition = next(file.pending, None)
+        if definition is None:
+            return None
+        source = PromptDefinition(definition.path, definition.text)
+        ids = definition_ids(self._codec, source, self._definition_tokens)
+        return sink_ids(self._codec, file.repo_name), ids
+
+    def _finish(self, file: _OpenFile) -> None:
+        with self._changed:
+            for key in [key for key, one in self._files.items() if one is file]:  # opened again: another one
+                del self._files[key]
