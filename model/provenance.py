@@ -73,15 +73,17 @@ def attention_on_spans(
     Returns:
         (rows, spans); what a row attends to outside of all spans is missing from its sum of at most 1.
     """
-    n_layers, n_rows, _, _ = queries_lshd.shape
+    n_layers, n_rows, n_heads, _ = queries_lshd.shape
+    # A last column of ones sums all weights in the same product: dividing by it normalizes.
+    members = np.zeros((max(n_visible), len(spans) + 1), np.float32)
+    members[:, -1] = 1
+    for index, (start, end) in enumerate(spans):
+        members[start:end, index] = 1
     total = np.zeros((n_rows, len(spans)), np.float32)
     for queries_shd, keys_gtd in zip(queries_lshd, keys_lgtd, strict=True):
-        weights = attention_weights(queries_shd, keys_gtd, n_visible)
-        members = np.zeros((weights.shape[2], len(spans)), np.float32)
-        for index, (start, end) in enumerate(spans):
-            members[start:end, index] = 1
-        total += (weights @ members).mean(axis=0)
-    total /= n_layers
+        sums = _exponentials(queries_shd, keys_gtd[:, : len(members)], n_visible) @ members
+        total += (sums[:, :, :-1] / sums[:, :, -1:]).sum(axis=0)
+    total /= n_layers * n_heads
     return total
 
 
@@ -95,18 +97,23 @@ def attention_weights(
     Args:
         queries_shd: (rows, heads, head_dim), with the rotary embedding.
         keys_gtd: (kv heads, entries, head_dim), with the rotary embedding.
-        n_visible: For each row how many entries from the start it sees.
+        n_visible: For each row how many entries from the start it sees, 1 at least.
     """
+    weights = _exponentials(queries_shd, keys_gtd, n_visible)
+    weights /= weights.sum(axis=2, keepdims=True)
+    return weights
+
+
+def _exponentials(queries_shd: Floats, keys_gtd: Floats, n_visible: Sequence[int]) -> npt.NDArray[np.float32]:
+    """Return what a softmax divides by its sum, at most 1: (heads, rows, entries)."""
     n_rows, n_heads, head_dim = queries_shd.shape
     n_groups, n_entries, _ = keys_gtd.shape
-    grouped = queries_shd.astype(np.float32).transpose(1, 0, 2).reshape(n_groups, -1, head_dim)
-    scores: npt.NDArray[np.float32] = np.empty((n_heads, n_rows, n_entries), np.float32)
-    products = scores.reshape(n_groups, -1, n_entries)
-    np.matmul(grouped, keys_gtd.astype(np.float32, copy=False).transpose(0, 2, 1), out=products)
-    scores *= np.float32(1 / np.sqrt(head_dim))
+    scaled = queries_shd.astype(np.float32) / np.float32(np.sqrt(head_dim))
+    grouped = scaled.transpose(1, 0, 2).reshape(n_groups, -1, head_dim)
+    scores: npt.NDArray[np.float32] = np.empty((n_groups, grouped.shape[1], n_entries), np.float32)
+    np.matmul(grouped, keys_gtd.astype(np.float32, copy=False).transpose(0, 2, 1), out=scores)
+    scores = scores.reshape(n_heads, n_rows, n_entries)
     for row, n in enumerate(n_visible):
         scores[:, row, n:] = -np.inf
     scores -= scores.max(axis=2, keepdims=True)
-    np.exp(scores, out=scores)
-    scores /= scores.sum(axis=2, keepdims=True)
-    return scores
+    return np.exp(scores, out=scores)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -10,7 +11,7 @@ import pytest
 from onnx import TensorProto, shape_inference
 from tiny_decoder import FP32, W4A16, W7A8, W8A8, build, load_golden
 
-from model.graph import DATA_FILE, GRAPH_FILE, build_decoder, query_layers
+from model.graph import DATA_FILE, GET_FILE, GRAPH_FILE, PUT_FILE, build_decoder, query_layers
 
 CONTRIB = {
     "fp32": set(),
@@ -67,6 +68,27 @@ def test_inputs_and_outputs_are_typed_as_documented(quantization, tmp_path):
         for time in ("past", "present"):
             expected |= {f"{time}.{layer}.key": cache_type, f"{time}.{layer}.value": cache_type}
     assert types == expected
+
+
+def test_layers_whose_queries_are_outputs_are_spread_over_the_upper_part_and_named(tmp_path):
+    model = load_graph(FP32, tmp_path)
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    assert properties["query_layers"] == " ".join(map(str, query_layers(load_golden().config)))
+    for n_layers in (1, 2, 3, 24, 28, 36):
+        layers = query_layers(replace(load_golden().config, n_layers=n_layers))
+        assert list(layers) == sorted(set(layers))
+        assert 0 <= layers[0] <= layers[-1] < n_layers
+
+
+@SCHEMES
+def test_the_graphs_of_the_cache_copy_and_compute_nothing(quantization, tmp_path):
+    folder = build(load_golden(), quantization, tmp_path)
+    for name, operator in ((PUT_FILE, "TensorScatter"), (GET_FILE, "Slice")):
+        graph = onnx.load(folder / name).graph
+        assert [node.op_type for node in graph.node] == [operator] * 2
+        cache_type = TensorProto.FLOAT16 if quantization.scheme == "w4a16" else TensorProto.FLOAT
+        floats = [e for e in [*graph.input, *graph.output] if "keys" in e.name or "values" in e.name]
+        assert {entry.type.tensor_type.elem_type for entry in floats} == {cache_type}
 
 
 def test_the_quantized_weights_take_the_type_that_the_operator_reads(tmp_path):

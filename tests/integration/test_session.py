@@ -82,6 +82,26 @@ def test_seven_bit_weights_are_taken_where_sums_saturate(tmp_path, monkeypatch):
     assert load(golden, W7A8, tmp_path).provider == "cpu"
 
 
+def test_on_cuda_the_graphs_of_the_cache_are_opened_there_too(tmp_path, monkeypatch):
+    class SaysCuda(onnxruntime.InferenceSession):
+        def get_providers(self):
+            return [*wanted, *super().get_providers()]
+
+    def open_elsewhere(path, options, providers):
+        opened.append((path.name, providers))
+        return SaysCuda(path, options, providers=["CPUExecutionProvider"])
+
+    wanted, opened = ["CUDAExecutionProvider"], []
+    monkeypatch.setattr(session_module, "_open", open_elsewhere)
+    monkeypatch.setattr(session_module.onnxruntime, "get_available_providers", lambda: wanted)
+    golden = load_golden()
+    build(golden, W4A16, tmp_path)
+    decoder = load_decoder(tmp_path, golden.config, W4A16, provider="cuda")
+    assert decoder.provider == "cuda"
+    files = ["decoder.onnx", "cache_put.onnx", "cache_get.onnx"]
+    assert opened == [(name, ["CUDAExecutionProvider", "CPUExecutionProvider"]) for name in files]
+
+
 @pytest.mark.parametrize("damage", ["missing", "cut short", "no data"])
 def test_damaged_files_are_named_with_the_cure_and_nothing_is_printed(damage, tmp_path, capfd):
     golden = load_golden()

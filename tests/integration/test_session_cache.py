@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import onnxruntime
 import pytest
 from tiny_decoder import FP32, W4A16, Golden, load, load_golden
 
-from model.cache import COMPANION_ENTRIES, DeviceRoom, HostRoom, KeyValueCache, Room
+from model.cache import KeyValueCache
 from model.graph import GET_FILE, PUT_FILE, write_cache_graphs
 from model.session import DecoderSession, Interrupt
+from model.state import DecodeState
+from model.types import Memory
 
 
 @pytest.fixture(scope="module")
@@ -88,48 +88,24 @@ def test_arrays_that_do_not_fit_are_refused(session):
         cache.put(0, keys, values[:, :, :2])
 
 
-class HostStandIn:
-    """Both rooms over one number type, the device's with blocks in the host's memory."""
-
-    def __init__(self, session: DecoderSession, folder: Path, capacity_tokens: int) -> None:
-        config, dtype = session.config, session.new_cache(1).get(0, 1)[0].dtype
-        self.shape = (
-            config.n_layers,
-            config.n_kv_heads,
-            capacity_tokens + COMPANION_ENTRIES,
-            config.head_dim,
-        )
-        self.dtype = dtype
-        self.host = HostRoom(self.shape, dtype)
-        self.device = DeviceRoom(
-            self.shape,
-            dtype,
-            "cpu",
-            allocate=lambda: onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(self.shape, dtype)),
-            sessions=(self.open(folder / PUT_FILE), self.open(folder / GET_FILE)),
-        )
-
-    @staticmethod
-    def open(path: Path) -> onnxruntime.InferenceSession:
-        return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-
-    def cache(self, session: DecoderSession, room: Room) -> KeyValueCache:
-        return KeyValueCache(room, self.shape, self.dtype, session._session.io_binding)
-
-
 @pytest.fixture
-def rooms(session, golden, tmp_path) -> HostStandIn:
-    write_cache_graphs(golden.config, session.new_cache(1).get(0, 1)[0].dtype, tmp_path)
-    return HostStandIn(session, tmp_path, 48)
+def on_device(session, golden, tmp_path) -> DecoderSession:
+    """The same decoder with caches that only graphs reach; the device is the host."""
+    write_cache_graphs(golden.config, session.new_cache(0).get(0, 0)[0].dtype, tmp_path)
+    graphs = [
+        onnxruntime.InferenceSession(tmp_path / name, providers=["CPUExecutionProvider"])
+        for name in (PUT_FILE, GET_FILE)
+    ]
+    return DecoderSession(session._session, golden.config, "cpu", cache_sessions=tuple(graphs))
 
 
-def test_composing_on_a_device_is_the_numpy_copy_bit_by_bit(session, golden, rooms):
+def test_composing_on_a_device_is_the_numpy_copy_bit_by_bit(session, on_device, golden):
     """Parts of one run, put in another order and over each other, by both ways."""
     source = session.new_cache(48)
     run(session, source, golden.token_ids, 0, 0)
-    caches = [rooms.cache(session, room) for room in (rooms.host, rooms.device)]
+    caches = [session.new_cache(48), on_device.new_cache(48)]
     for cache in caches:
-        for at, start, end in [(0, 20, 40), (20, 0, 9), (29, 9, 10), (5, 3, 8), (41, 0, 7), (48, 0, 0)]:
+        for at, start, end in [(0, 20, 40), (20, 0, 9), (29, 9, 10), (5, 3, 8), (30, 0, 18), (48, 0, 0)]:
             cache.put(at, *source.get(start, end))
     np.testing.assert_array_equal(caches[1].get(0, 48), caches[0].get(0, 48))
     np.testing.assert_array_equal(caches[1].get(7, 23), caches[0].get(7, 23))
@@ -140,27 +116,42 @@ def test_composing_on_a_device_is_the_numpy_copy_bit_by_bit(session, golden, roo
     np.testing.assert_array_equal(caches[1].get(0, 48), caches[0].get(0, 48))
 
 
-def test_composing_on_a_device_writes_in_place(session, golden, rooms):
-    """A copy of the whole cache elsewhere would leave what the binding points at as it was."""
-    before = rooms.device.addresses
-    cache = rooms.cache(session, rooms.device)
-    keys, values = (np.ones_like(array) for array in cache.get(0, 3))
-    cache.put(7, keys, values)
-    assert rooms.device.addresses == before
-    held = rooms.device._blocks["keys"].numpy()
-    assert held[:, :, 7:10].all()
-    assert not held[:, :, :7].any()
-    assert not held[:, :, 10:].any()
+def test_composing_on_a_device_writes_in_place(on_device, golden):
+    """A copy of the whole cache elsewhere would leave what the decoder's binding points at as it was."""
+    cache, ids = on_device.new_cache(48), golden.token_ids
+    run(on_device, cache, ids, 0, 0)
+    block = cache._room._blocks["keys"]
+    address, before = block.data_ptr(), block.numpy()
+    cache.put(7, *(np.ones_like(array) for array in cache.get(0, 3)))
+    assert block.data_ptr() == address
+    assert (block.numpy()[:, :, 7:10] == 1).all()
+    before[:, :, 7:10] = 1
+    np.testing.assert_array_equal(block.numpy()[:, :, :40], before[:, :, :40])
 
 
-def test_memories_of_another_number_type_are_converted(session, golden, rooms):
+def test_the_state_of_a_device_is_that_of_the_host(session, on_device, golden):
+    """Memories taken out of one buffer and attached to another, then decoded behind."""
+    ids, logits = golden.token_ids, []
+    for one in (session, on_device):
+        source, state = DecodeState(one, 40), DecodeState(one, 48)
+        source.extend(ids[:12], logits="none")
+        memory = Memory("key", tuple(ids[4:12]), 4, *source.detach(4))
+        state.extend(ids[:4], logits="none")
+        state.attach(memory)
+        logits.append(state.extend(ids[12:30], logits="all", positions=range(12, 30)))
+    np.testing.assert_array_equal(*logits)
+
+
+def test_memories_of_another_number_type_are_converted(session, on_device, golden):
     source = session.new_cache(48)
     run(session, source, golden.token_ids, 0, 0)
     halves = [array.astype(np.float16) for array in source.get(0, 40)]
-    caches = [rooms.cache(session, room) for room in (rooms.host, rooms.device)]
+    caches = [session.new_cache(48), on_device.new_cache(48)]
     for cache in caches:
         cache.put(2, *halves)
-    np.testing.assert_array_equal(caches[0].get(2, 42), [half.astype(rooms.dtype) for half in halves])
+    np.testing.assert_array_equal(
+        caches[0].get(2, 42), [half.astype(caches[0].get(0, 0)[0].dtype) for half in halves]
+    )
     np.testing.assert_array_equal(caches[1].get(0, 48), caches[0].get(0, 48))
 
 
