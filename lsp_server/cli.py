@@ -94,7 +94,7 @@ def _forget_output() -> None:
 
 
 @app.command()
-def complete(
+def complete(  # noqa: PLR0913, PLR0917 - options of a command
     cursor: Annotated[
         str, typer.Argument(metavar="FILE:LINE:COL", help="Both counted from 1; without COL, the line's end.")
     ],
@@ -105,6 +105,9 @@ def complete(
     multi_line: Annotated[
         bool | None, typer.Option("--multi-line/--single-line", help="Override what the syntax tells.")
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Also tell which definitions the text was read from.")
+    ] = False,
     root: Root = None,
 ) -> None:
     """Complete at a cursor, and show the result in place with the definitions that it was given."""
@@ -123,6 +126,8 @@ def complete(
         if repository is not None and not no_retrieval:
             retrieve = _open_retrieval(stack, folders, repository)
         trace = completer.complete(make_request(document, repository, retrieve, multi_line=multi_line))
+        if explain:
+            trace = completer.explain_last() or trace
     if as_json:
         print(trace.to_json())
         return

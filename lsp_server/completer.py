@@ -17,9 +17,11 @@ from indexer.scope import ScopeStop
 from indexer.syntax import block_opening, parses_as_well, wants_multi_line
 from indexer.types import Reason, RetrievalQuery, RetrievalResult, Retrieved
 from lsp_server.config import Settings
+from lsp_server.explain import explained
 from lsp_server.feeding import Concatenated, Fed, Feeding, Memories
 from lsp_server.frames import FrameKeeper
 from lsp_server.trace import CompletionTrace, DefinitionTrace, RequestTrace, SegmentTokens
+from model.attribution import attention_on_memories
 from model.decode import DecodeOptions, Generation, generate
 from model.memory_bank import MemoryBank
 from model.postprocess import Finished, finish
@@ -65,6 +67,16 @@ class CompletionRequest:
     left out. None: as long as it takes."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """What is kept of the last completion, to explain it if somebody asks."""
+
+    trace: CompletionTrace
+    prompt: Prompt
+    fed: Fed
+    generation: Generation
+
+
 class Completer:
     """Completes cursors one after the other with one running model.
 
@@ -84,6 +96,7 @@ class Completer:
         self._settings = settings
         self._feeding = feeding or default_feeding(model, settings)
         self._frames = FrameKeeper()
+        self._last: _Last | None = None
 
     def forget(self) -> None:
         """Forget the last completion: the next one finds nothing of its prompt computed."""
@@ -97,6 +110,21 @@ class Completer:
         """
         with self._feeding.alone():
             return self._complete(request)
+
+    def explain_last(self) -> CompletionTrace | None:
+        """Return the last completion's trace with shares of attention; None before the first one.
+
+        Takes the time of some tokens. Without memories there are no shares.
+        """
+        if self._last is None:
+            return None
+        last, decoder = self._last, self._model.decoder
+        with self._feeding.alone():
+            attention = attention_on_memories(decoder, last.fed.parts, last.generation.token_ids)
+        pairs = zip(last.prompt.definition_ranks, last.fed.temperatures, strict=True)
+        ranks = [rank for rank, temperature in pairs if temperature in {"warm", "cold"}]
+        tokens = list(map(self._model.codec.token_bytes, last.generation.token_ids))
+        return explained(last.trace, ranks, attention, tokens)
 
     def read(self, request: CompletionRequest, retrieved: Sequence[Retrieved]) -> tuple[Prompt, Fed]:
         """Return what the model reads for a cursor, given the definitions that were retrieved for it.
@@ -129,7 +157,7 @@ class Completer:
                 generation.text, prefix=request.prefix, suffix=request.suffix, language=request.language
             )
             reason = finished.suppressed or _spoiled_syntax(request, finished)
-        return CompletionTrace(
+        trace = CompletionTrace(
             request=_request_trace(request, multi_line),
             text="" if reason else finished.text,
             replaces=0 if reason else finished.n_replaced,
@@ -148,6 +176,8 @@ class Completer:
             model=self._model.name,
             provider=self._model.provider,
         )
+        self._last = _Last(trace, prompt, fed, generation)
+        return trace
 
     def _window(self, request: CompletionRequest, opening: str) -> Prompt:
         """Return the prompt without definitions: what is seen of the file."""

@@ -16,7 +16,7 @@ from indexer.report import IndexSummary
 from indexer.types import Retrieved
 from lsp_server.doctor import Finding
 from lsp_server.document import Document
-from lsp_server.trace import CompletionTrace
+from lsp_server.trace import CompletionTrace, DefinitionTrace
 from model.disk import human_bytes
 
 _GHOST = "italic bright_black"
@@ -69,10 +69,18 @@ def print_completion(console: Console, document: Document, trace: CompletionTrac
         why = _WHY_NOTHING.get(trace.suppression_reason, trace.suppression_reason)
         console.print(f"Nothing is shown: {why} ({trace.suppression_reason})", style="yellow")
     for definition in trace.retrieved:
-        given = f"{definition.n_tokens} tokens" if definition.n_tokens else "did not fit"
         console.print(
             f"  {definition.rank}. {definition.path}:{definition.line} {definition.qualified_name} "
-            f"({given}): {'; '.join(definition.reasons)}",
+            f"({_given(definition)}): {'; '.join(definition.reasons)}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+    for source in trace.sources:
+        definition = trace.retrieved[source.rank - 1]
+        console.print(
+            f"  {source.text}: looked {source.share:.0%} at {definition.path}:{definition.line} "
+            f"{definition.qualified_name}",
             highlight=False,
             markup=False,
             soft_wrap=True,
@@ -88,6 +96,18 @@ def print_completion(console: Console, document: Document, trace: CompletionTrac
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _given(definition: DefinitionTrace) -> str:
+    """What the model was given of a definition, and how much it looked at it."""
+    if definition.memory == "left out":
+        return "not encoded yet"
+    if not definition.n_tokens:
+        return "did not fit"
+    parts = [f"{definition.n_tokens} tokens", definition.memory]
+    if definition.attention_share is not None:
+        parts.append(f"{definition.attention_share:.0%} of the attention")
+    return ", ".join(filter(None, parts))
 
 
 def print_definitions(console: Console, found: Sequence[Retrieved]) -> None:

@@ -49,6 +49,17 @@ class DefinitionTrace:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceTrace:
+    """The definition that one identifier of the completion attended to most."""
+
+    text: str
+    rank: int
+    """Of the definition, as in `DefinitionTrace`."""
+    share: float
+    """Of all attention while the identifier was written, with that on the file and on itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentTokens:
     """Tokens of one segment of the prompt."""
 
@@ -83,6 +94,8 @@ class CompletionTrace:
     """Wall time by phase, in the order they ran; `total` is the whole completion without loading."""
     model: str
     provider: str
+    sources: tuple[SourceTrace, ...] = ()
+    """Of the identifiers that were generated, in order; empty unless the completion was explained."""
     version: int = field(default=TRACE_VERSION)
 
     def to_json(self) -> str:

@@ -92,6 +92,41 @@ class DecodeState:
             with self._lock:
                 self._interrupt = None
 
+    def extend_with_queries(self, token_ids: Sequence[int]) -> npt.NDArray[np.floating]:
+        """Append a few tokens as `extend` does, and return what they asked of the buffer.
+
+        Args:
+            token_ids: `CHUNK_TOKENS` at most; they go on after the last position.
+
+        Returns:
+            The queries of the layers in `query_layers`, (layers, tokens, heads, head_dim).
+
+        Raises:
+            ValueError: More tokens or higher positions than there is room for.
+        """
+        positions = self._next_positions(len(token_ids))
+        self._check_room(len(token_ids), positions)
+        _, queries = self._session.run_with_queries(
+            self._cache,
+            token_ids,
+            n_past=self.n_tokens,
+            positions=positions,
+            rows=[],
+            interrupt=Interrupt(),
+        )
+        self._token_ids += token_ids
+        self._positions += positions
+        return queries
+
+    @property
+    def query_layers(self) -> tuple[int, ...]:
+        """The layers that `extend_with_queries` tells of."""
+        return self._session.query_layers
+
+    def keys(self, layer: int) -> npt.NDArray[np.floating]:
+        """Return a layer's keys (key-value heads, tokens, head_dim); on the CPU the buffer's own memory."""
+        return self._cache.keys(layer, 0, self.n_tokens)
+
     def attach(self, memory: Memory) -> None:
         """Append a memory by copying it: what is appended later attends to it.
 

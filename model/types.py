@@ -245,3 +245,16 @@ class Decoder(Protocol):
     def rewind(self, n_tokens: int) -> None:
         """Shorten the buffer to its first `n_tokens` tokens."""
         ...
+
+    @property
+    def query_layers(self) -> tuple[int, ...]:
+        """The layers that `extend_with_queries` tells of."""
+        ...
+
+    def extend_with_queries(self, token_ids: Sequence[int]) -> npt.NDArray[np.floating]:
+        """Append a few tokens and return their queries, (layers, tokens, heads, head_dim)."""
+        ...
+
+    def keys(self, layer: int) -> npt.NDArray[np.floating]:
+        """Return a layer's keys of all tokens in the buffer, (key-value heads, tokens, head_dim)."""
+        ...

@@ -1,0 +1,61 @@
+"""Which memories a completion that was made came from: its tokens are run once more, for their queries.
+
+That costs one pass over the completion's tokens and happens when somebody asks, never on a completion's way.
+Rows do not depend on the passes they are computed in, so the queries are those of the completion itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from model.prefill import prefill
+from model.provenance import Span, attention_on_spans
+from model.types import BufferPart, Decoder, Memory
+
+__all__ = ["attention_on_memories"]
+
+_MOST_TOKENS: Final = 256
+"""Of a completion that are looked at: they are run in one pass."""
+_OPENING_TOKENS: Final = 1
+"""Of a memory, not counted: the control token that opens it draws attention whatever follows."""
+
+
+def attention_on_memories(
+    decoder: Decoder, parts: Sequence[BufferPart], token_ids: Sequence[int]
+) -> npt.NDArray[np.float32]:
+    """Return the share of each generated token's attention on each memory, the mean over layers and heads.
+
+    Leaves the prompt and the tokens in the buffer.
+
+    Args:
+        decoder: If it still holds the completion, nothing of the prompt is computed again.
+        parts: The completion's prompt, as it was decoded.
+        token_ids: `Generation.token_ids`; of very many only the first.
+
+    Returns:
+        (tokens, memories), the latter in the order of `parts`; each row's sum is at most 1.
+    """
+    spans = _spans(parts)
+    asked = list(token_ids[:_MOST_TOKENS])
+    if not spans or not asked:
+        return np.zeros((len(asked), len(spans)), np.float32)
+    n_tokens = prefill(decoder, parts).n_tokens
+    decoder.rewind(n_tokens - 1)
+    last = parts[-1].token_ids[-1]  # it chose the first token; the last one has chosen nothing yet
+    queries = decoder.extend_with_queries([last, *asked[:-1]])
+    keys = [decoder.keys(layer) for layer in decoder.query_layers]
+    return attention_on_spans(queries, keys, range(n_tokens, n_tokens + len(asked)), spans)
+
+
+def _spans(parts: Sequence[BufferPart]) -> list[Span]:
+    """The entries of each memory, without the control token that opens it."""
+    spans, at = [], 0
+    for part in parts:
+        if isinstance(part, Memory):
+            spans.append((at + min(_OPENING_TOKENS, part.n_tokens), at + part.n_tokens))
+        at += part.n_tokens
+    return spans
