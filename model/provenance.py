@@ -11,14 +11,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Attribution", "TokenSource", "attention_on_spans", "attention_weights", "attribute"]
+__all__ = [
+    "N_SINK_TOKENS",
+    "Attribution",
+    "Span",
+    "TokenSource",
+    "attention_on_spans",
+    "attention_weights",
+    "attribute",
+]
 
 Floats = npt.NDArray[np.floating]
 Span = tuple[int, int]
+
+N_SINK_TOKENS: Final = 1
+"""Of each memory's start, not to be counted: the control token that opens it draws attention by itself."""
 
 
 @dataclass(frozen=True, slots=True)
