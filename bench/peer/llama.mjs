@@ -20,7 +20,7 @@ let context;
 let sequence;
 let predictor = null;
 
-const methods = {load, complete, logits, reset, stats};
+const methods = {load, complete, score, reset, stats};
 
 async function load({path: modelPath, threads, context_tokens, batch_tokens, predictor: use_predictor}) {
     const started = performance.now();
@@ -105,28 +105,24 @@ async function complete({token_ids, n_predict, stop_text, stop_ids, cache_reuse}
     };
 }
 
-// Appends tokens after the longest common beginning of the cache and `token_ids`, and returns the logits of the
-// last `n_rows` of them as base64 of little-endian float32, shape (n_rows, vocabulary).
-async function logits({token_ids, n_rows}) {
-    const n_reused = await reuse(token_ids.slice(0, token_ids.length - n_rows), 0);
-    const pending = token_ids.slice(n_reused);
-    const first = pending.length - n_rows;
-    const wanted = {generateNext: {logits: true, options: {temperature: 0}}};
-    const input = pending.map((token, index) => (index < first ? token : [token, wanted]));
-    let rows = null;
-    let width = 0;
-    await sequence.controlledEvaluate(input, {
-        onTokenResult(index, output) {
-            if (rows == null) {
-                width = output.next.logits.size;
-                rows = new Float32Array(n_rows * width);
-            }
-            const at = (index - first) * width;
-            for (const [token, logit] of output.next.logits)
-                rows[at + token] = logit;
-        },
+// Scores a continuation: before each token of `path`, the logarithms of the probabilities of the `wanted` tokens.
+async function score({token_ids, path: continuation, wanted}) {
+    const all = [...token_ids, ...continuation.slice(0, -1)];
+    const n_reused = await reuse(token_ids.slice(0, -1), 0);
+    const first = token_ids.length - 1 - n_reused;
+    const input = all.slice(n_reused).map((token, index) => {
+        if (index < first)
+            return token;
+        const filter = {tokens: wanted[index - first], includeTop: 1};
+        return [token, {generateNext: {logits: {filter}, totalLogitWeight: true, options: {temperature: 0}}}];
     });
-    return {reused_tokens: n_reused, width, rows: Buffer.from(rows.buffer).toString("base64")};
+    const outputs = await sequence.controlledEvaluate(input);
+    const log_probabilities = wanted.map((tokens, index) => {
+        const {logits: found, totalLogitWeight} = outputs[first + index].next;
+        const logarithm = Math.max(...found.values()) + Math.log(totalLogitWeight);
+        return tokens.map((token) => found.get(token) - logarithm);
+    });
+    return {reused_tokens: n_reused, log_probabilities};
 }
 
 // Makes the cache a beginning of `token_ids` (with cache_reuse = 0 exactly so), and returns its length.

@@ -6,7 +6,6 @@ not know what the tokens mean, nor how a prompt is laid out (`layout.py`).
 
 from __future__ import annotations
 
-import base64
 import json
 import subprocess
 from collections.abc import Sequence
@@ -15,8 +14,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-import numpy as np
-import numpy.typing as npt
 import psutil
 from peer.install import PeerError, install_node_package, obtain_weights
 
@@ -163,11 +160,27 @@ class LlamaPeer:
         )
         return PeerCompletion(**answer | {"tokens": tuple(answer["tokens"])})
 
-    def logits(self, token_ids: Sequence[int], n_rows: int) -> npt.NDArray[np.float32]:
-        """Return the logits after each of the last `n_rows` tokens, shape (n_rows, vocab)."""
-        answer = self._ask("logits", token_ids=list(map(int, token_ids)), n_rows=n_rows)
-        flat = np.frombuffer(base64.b64decode(answer["rows"]), dtype="<f4")
-        return flat.reshape(n_rows, answer["width"]).astype(np.float32, copy=False)
+    def score(
+        self, token_ids: Sequence[int], path: Sequence[int], wanted: Sequence[Sequence[int]]
+    ) -> list[list[float]]:
+        """Return how likely tokens are along a path after a prompt.
+
+        Args:
+            token_ids: The prompt.
+            path: Tokens that follow it, taken as given.
+            wanted: For each place before a token of `path`, the tokens to score.
+
+        Returns:
+            For each place, the natural logarithms of the probabilities of its wanted tokens.
+        """
+        answer = self._ask(
+            "score",
+            token_ids=list(map(int, token_ids)),
+            path=list(map(int, path)),
+            wanted=[list(map(int, ids)) for ids in wanted],
+        )
+        rows: list[list[float]] = answer["log_probabilities"]
+        return rows
 
     def reset(self, *, predictor: bool | None = None) -> None:
         """Forget what is cached; `predictor` switches drafting on or off, None leaves it."""

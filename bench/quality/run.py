@@ -3,6 +3,7 @@
     python bench/quality/run.py                       the frozen subset of 60 cases, a few minutes
     python bench/quality/run.py --set development     all 812 cases, an hour or more; goes on where it stood
     python bench/quality/run.py --faults              also two arms that are broken on purpose
+    python bench/quality/run.py --peer                also llama.cpp, alone and with the same definitions
 
 Answers are kept in the user's cache as they are made, so that a run can be ended at any moment, and arms can
 be run one at a time with `--arm`. It works at low priority. The tables go to standard error, all figures to
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from cases import development_set
+from peer_subject import PEER_ARMS, peer_subjects
 from rich.console import Console
 
 from indexer.catalogue_reader import CatalogueReader
@@ -133,6 +135,9 @@ def main() -> None:
         "--arm", action="append", choices=[*ARMS, *BUDGETS], help=f"{', '.join(ARMS)} if left out"
     )
     parser.add_argument("--faults", action="store_true", help="also the arms that are broken on purpose")
+    parser.add_argument(
+        "--peer", nargs="?", const="also", choices=("also", "only"), help="llama.cpp too, or nothing else"
+    )
     parser.add_argument("--cache", type=Path, default=folders.index.parent / "bench")
     parser.add_argument("--models", type=Path, default=folders.models, help="where models are installed")
     parser.add_argument("--kind", action="append", choices=DRAWN_KINDS, help="all if left out")
@@ -145,7 +150,7 @@ def main() -> None:
     with ExitStack() as stack:
         subjects, about = _subjects(folders, options, stack)
         outcomes = _run(cases, subjects, options.cache / "quality-answers.jsonl")
-    summary = summarize([outcome for outcome in outcomes if outcome.arm in (*ARMS, *BUDGETS)])
+    summary = summarize([outcome for outcome in outcomes if outcome.arm in (*ARMS, *BUDGETS, *PEER_ARMS)])
     about = {"set": options.set, "n_cases": len(cases), **about, **where}
     console = Console(stderr=True)
     print_report(console, summary, [f"{name}: {value}" for name, value in about.items()])
@@ -209,6 +214,15 @@ def _subjects(
             )
         )
         subjects.append(WithoutSuffix(key))
+    if options.peer:
+        subjects = [] if options.peer == "only" else subjects
+        subjects += peer_subjects(
+            options.cache,
+            codec=model.codec,
+            settings=settings,
+            retrieve_for=indexes.retrieve_for,
+            stack=stack,
+        )
     return subjects, {"model": model.name, "model_hash": installed.manifest.model_hash[:12]}
 
 
