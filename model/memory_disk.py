@@ -77,7 +77,10 @@ class MemoryFolder:
 
     def holds(self, key: str) -> bool:
         """Return whether there is an entry; it may be damaged."""
-        return self._file(key).exists()
+        try:
+            return self._file(key).exists()
+        except OSError:  # a folder that may not be looked into, for one
+            return False
 
     def read(self, key: str) -> bytes | None:
         """Return an entry's bytes, which counts as using it; None if there is none.
@@ -173,7 +176,7 @@ class MemoryFolder:
                 continue  # another process was faster
             if path.suffix == _SUFFIX:
                 entries.append(_Entry(path, status.st_size, status.st_mtime_ns))
-            elif path.suffix == _PART_SUFFIX and status.st_mtime_ns < oldest_ns:
+            elif status.st_mtime_ns < oldest_ns:
                 _remove(path)
         return entries
 
@@ -248,9 +251,13 @@ def _folders_in(folder: Path) -> list[Path]:
 
 
 def _files_in(*folders: Path) -> Iterator[Path]:
+    """Yield entries, finished or not; what else somebody put there is not ours to touch."""
     for folder in folders:
-        with contextlib.suppress(OSError):
-            yield from list(folder.iterdir())
+        try:
+            paths = list(folder.iterdir())
+        except OSError:
+            continue
+        yield from (path for path in paths if path.suffix in {_SUFFIX, _PART_SUFFIX})
 
 
 def _remove(path: Path) -> None:

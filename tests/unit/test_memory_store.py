@@ -366,6 +366,25 @@ def test_an_entry_that_cannot_be_read_is_a_miss_and_told_once(stores: Stores) ->
     assert len(stores.problems) == 1
 
 
+def test_a_folder_that_may_not_be_looked_into_is_told_once(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores.fill(1)
+    store = stores()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", refuse)
+        patch.setattr(Path, "read_bytes", refuse)
+        assert store.locate(key_of(1)) is None
+        assert store.get(key_of(1)) is None
+        assert store.get(key_of(1)) is None
+    (problem,) = stores.problems
+    assert "make that folder yours" in problem
+
+
 def test_everything_is_the_users_alone(stores: Stores) -> None:
     stores.fill(1)
     modes = {path: stat.S_IMODE(path.stat().st_mode) for path in (stores.folder, *stores.folder.rglob("*"))}
@@ -428,6 +447,16 @@ def test_everything_of_all_models_can_be_removed_under_a_living_store(stores: St
     store.flush()
     assert_same(store.get(key_of(1)), 1)
     assert not stores.problems
+
+
+def test_files_of_others_in_the_folder_are_never_removed(stores: Stores) -> None:
+    stores.fill(1)
+    note = stores.file(1).with_name("note.txt")
+    note.write_text("not ours")
+    stores.fill(2)
+    stores(max_disk_bytes=1).clear()
+    remove_entries(stores.folder)
+    assert [path for path in stores.folder.rglob("*") if path.is_file()] == [note]
 
 
 def test_a_closed_store_still_answers_and_writes_no_more(stores: Stores) -> None:
