@@ -85,12 +85,14 @@ class MemoryBank:
         """Have the model alone: what is encoded ahead ends within a node of the graph, and waits."""
         with self._free:
             self._n_foreground += 1
-        while not self._model_in_use.acquire(timeout=_ASK_AGAIN_S):
-            self._encoder.cancel()
         try:
-            yield
+            while not self._model_in_use.acquire(timeout=_ASK_AGAIN_S):
+                self._encoder.cancel()
+            try:
+                yield
+            finally:
+                self._model_in_use.release()
         finally:
-            self._model_in_use.release()
             with self._free:
                 self._n_foreground -= 1
                 self._free.notify_all()
@@ -119,7 +121,7 @@ class MemoryBank:
             temperature: Temperature = "warm"
             if memory is None:
                 estimate_s = (self._s_per_token or 0.0) * len(token_ids)
-                if encode_ms is not None and (spent_s + estimate_s) * 1e3 > encode_ms:
+                if encode_ms is not None and (spent_s + estimate_s) * 1e3 >= encode_ms:
                     temperatures.append("left out")
                     continue
                 started = self._clock()

@@ -76,7 +76,8 @@ class PromptRequest:
     """What the completion is to begin with: a line break and an indentation where a block is to be filled."""
     n_frame_characters: int | None = None
     """Characters of `prefix`, whole lines, that the frame may show: where they are as for an earlier cursor,
-    the frame need not be computed again. None leaves the choice to `PromptBudget.live_lines`."""
+    the frame need not be computed again, and `PromptBudget.prefix_tokens` are the frame's alone. None leaves
+    the choice to `PromptBudget.live_lines`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,9 @@ def build_prompt(codec: TokenCodec, request: PromptRequest, budget: PromptBudget
     frame_end = _frame_end(request, line_start, budget.live_lines)
     lines = _last_lines(codec, request.prefix[frame_end:line_start], min(budget.prefix_tokens, left))
     left -= len(lines)
-    n_prefix = min(budget.prefix_tokens - len(lines), left)
+    # A frame that is kept shows the same lines however many have been finished below it.
+    n_above = budget.prefix_tokens - (len(lines) if request.n_frame_characters is None else 0)
+    n_prefix = min(n_above, left)
     prefix = _last_lines(codec, request.prefix[:frame_end], n_prefix)
     prompt = Prompt(
         sink=sink,
@@ -233,7 +236,8 @@ def sink_ids(codec: TokenCodec, repo_name: str, n_tokens: int = _NAME_TOKENS) ->
 
 def definition_ids(codec: TokenCodec, definition: PromptDefinition, n_tokens: int) -> tuple[int, ...]:
     """Return a definition as the model reads it: its path and its first lines, `n_tokens` at most."""
-    name = (codec.control.file_sep, *_last(codec.encode(_name(definition.path) + "\n"), _NAME_TOKENS))
+    n_name = min(_NAME_TOKENS, max(0, n_tokens // 2 - 1))  # half is the code's, whatever the path
+    name = (codec.control.file_sep, *_last(codec.encode(_name(definition.path) + "\n"), n_name))
     return (*name, *_first_lines(codec, definition.text.rstrip() + "\n", max(0, n_tokens - len(name))))
 
 
