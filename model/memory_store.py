@@ -255,6 +255,6 @@ class MemoryStore:
                 else "make that folder yours to read and write, or remove it"
             )
             self._on_problem(
-                f"definitions that were encoded cannot be kept in {self._disk.path} "
-                f"({error.strerror or error}), only in RAM, so more of them are encoded again: {cure}"
+                f"encoded definitions cannot be kept in {self._disk.path} ({error.strerror or error}), "
+                f"only in RAM for now: {cure}"
             )
