@@ -157,14 +157,14 @@ class DecodeState:
         """Keep only the first `n_tokens` tokens of the buffer; costs nothing.
 
         Raises:
-            ValueError: There are not so many, or a memory would be cut.
+            ValueError: There are not so many, or a memory would be cut. Nothing was dropped.
         """
         if not 0 <= n_tokens <= self.n_tokens:
             raise ValueError(f"cannot rewind to {n_tokens} of {self.n_tokens} tokens")
-        while self._attached and self._attached[-1][0] >= n_tokens:
-            self._attached.pop()
-        if self._attached and (end := self._attached[-1][0] + self._attached[-1][1].n_tokens) > n_tokens:
+        kept = [(start, memory) for start, memory in self._attached if start < n_tokens]
+        if kept and (end := kept[-1][0] + kept[-1][1].n_tokens) > n_tokens:
             raise ValueError(f"cannot rewind to {n_tokens}: a memory ends at {end}")
+        self._attached = kept
         del self._token_ids[n_tokens:]
         del self._positions[n_tokens:]
 
