@@ -205,9 +205,7 @@ class LlamaPeer:
         except (BrokenPipeError, ValueError):  # the other end is closed, or ours is
             line = ""
         if not line:
-            raise PeerError(
-                f"the peer's process ended (exit code {self._process.poll()}) when asked to {method}"
-            )
+            raise PeerError(f"the peer ended when asked to {method} (exit code {self._process.poll()})")
         answer = json.loads(line)
         if "error" in answer:
             raise PeerError(f"the peer cannot {method}: {answer['error']}")
