@@ -1,4 +1,4 @@
-"""Speaks the protocol of `bench/peer/llama.mjs`: an id a byte, one text for an answer, all ids equally likely.
+"""Speaks the protocol of `bench/peer/llama.mjs`: an id a byte, one text for an answer, all ids equal.
 
 python fake_peer.py TEXT [METHOD]     ends when asked to do METHOD
 """
