@@ -116,7 +116,7 @@ class DecoderSession:
         properties = session.get_modelmeta().custom_metadata_map
         self.n_positions: Final = int(properties["n_positions"])
         """Rows of the rotary tables: positions lie below it."""
-        self.query_layers: Final = tuple(int(layer) for layer in properties.get("query_layers", "").split())
+        self.query_layers: Final = tuple(int(layer) for layer in properties["query_layers"].split())
         """Layers whose queries `run_with_queries` returns."""
 
     def new_cache(self, capacity_tokens: int) -> KeyValueCache:
