@@ -12,6 +12,7 @@ import json
 import platform
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -58,20 +59,28 @@ def install_node_package(cache: Path) -> Path:
     target = cache / "peer" / f"{_PACKAGE}-{version}-{_BINARIES[system]}"
     if target.exists():
         return target
-    partial = target.with_name(target.name + ".part")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    binary = f"@{_PACKAGE}/{_BINARIES[system]}"
-    package = {"private": True, "dependencies": {_PACKAGE: version, binary: version}}
-    (partial / "package.json").write_text(json.dumps(package), "utf-8")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix="installing-", dir=target.parent))
+    try:
+        _npm_install(partial, {_PACKAGE: version, f"@{_PACKAGE}/{_BINARIES[system]}": version})
+        partial.rename(target)
+    except OSError:  # another run may have been faster
+        if not target.exists():
+            raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return target
+
+
+def _npm_install(folder: Path, dependencies: dict[str, str]) -> None:
+    package = {"private": True, "dependencies": dependencies}
+    (folder / "package.json").write_text(json.dumps(package), "utf-8")
     # The package lists the binaries of all platforms, CUDA's included, as optional: ten times what is needed.
     command = ["npm", "install", "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund", "--silent"]
-    npm = subprocess.run(command, cwd=partial, capture_output=True, text=True, check=False)
+    npm = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if npm.returncode != 0:
         reason = (npm.stderr.strip() or npm.stdout.strip() or "it did not say why").splitlines()[-1]
-        raise PeerError(f"npm could not install {_PACKAGE} {version}: {reason}")
-    partial.rename(target)
-    return target
+        raise PeerError(f"npm could not install {', '.join(dependencies)}: {reason}")
 
 
 def obtain_weights(cache: Path) -> Path:

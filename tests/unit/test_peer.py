@@ -98,6 +98,7 @@ def test_npm_installs_once_and_a_failure_leaves_nothing(
     monkeypatch.setattr(install.subprocess, "run", npm)
     with pytest.raises(PeerError, match="no network"):
         install_node_package(tmp_path)
+    assert not list((tmp_path / "peer").iterdir())
     folder = install_node_package(tmp_path)
     assert install_node_package(tmp_path) == folder
     assert len(asked) == 2
