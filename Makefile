@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help try test lint unit model bench-quality gpu clean
+.PHONY: help try test lint unit model bench-quality bench-latency gpu clean
 
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -41,6 +41,9 @@ test: lint model ## Set up, run every check and every test
 
 bench-quality: model ## How good completions are, on fixed cases (SET=development for all; FAULTS=1 for broken arms)
 	@$(BIN)/python bench/quality/run.py --set $(or $(SET),frozen) $(if $(FAULTS),--faults)
+
+bench-latency: model ## How fast completions are, beside llama.cpp (about ten minutes; QUICK=1 for a trial)
+	@$(BIN)/python bench/latency/run.py $(if $(QUICK),--quick)
 
 gpu: $(BIN)/crosslight ## Put the CUDA build of onnxruntime in the CPU build's place
 	$(BIN)/python -m pip install --quiet --editable '.[gpu]'
