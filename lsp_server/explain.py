@@ -34,7 +34,8 @@ def explained(
         attention_sm: (tokens, memories), from `attribution.attention_on_memories`.
         tokens: The bytes that each generated token wrote.
     """
-    totals = attention_sm.sum(axis=0, dtype=np.float64)
+    # Squares, as over heads: tokens that were looked up decide, and not the many that needed no definition.
+    totals = np.square(attention_sm, dtype=np.float64).sum(axis=0)
     if not totals.sum() > 0:
         return trace
     shares = dict(zip(ranks, (totals / totals.sum()).tolist(), strict=True))

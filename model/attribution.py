@@ -20,14 +20,12 @@ __all__ = ["attention_on_memories"]
 
 _MOST_TOKENS: Final = 256
 """Of a completion that are looked at: they are run in one pass."""
-_OPENING_TOKENS: Final = 1
-"""Of a memory, not counted: the control token that opens it draws attention whatever follows."""
 
 
 def attention_on_memories(
     decoder: Decoder, parts: Sequence[BufferPart], token_ids: Sequence[int]
 ) -> npt.NDArray[np.float32]:
-    """Return the share of each generated token's attention on each memory, the mean over layers and heads.
+    """Return each generated token's attention on each memory, as `provenance.attention_on_spans` counts it.
 
     Leaves the prompt and the tokens in the buffer.
 
@@ -37,7 +35,7 @@ def attention_on_memories(
         token_ids: `Generation.token_ids`; of very many only the first.
 
     Returns:
-        (tokens, memories), the latter in the order of `parts`; each row's sum is at most 1.
+        (tokens, memories), the latter in the order of `parts`; each from 0 to 1.
     """
     spans = _spans(parts)
     asked = list(token_ids[:_MOST_TOKENS])
@@ -52,10 +50,10 @@ def attention_on_memories(
 
 
 def _spans(parts: Sequence[BufferPart]) -> list[Span]:
-    """The entries of each memory, without the control token that opens it."""
+    """The entries of each memory, with the control token that opens it: it draws next to nothing."""
     spans, at = [], 0
     for part in parts:
         if isinstance(part, Memory):
-            spans.append((at + min(_OPENING_TOKENS, part.n_tokens), at + part.n_tokens))
+            spans.append((at, at + part.n_tokens))
         at += part.n_tokens
     return spans

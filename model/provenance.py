@@ -1,80 +1,32 @@
 """How much a completion attended to each memory: attention recomputed from queries and keys.
 
-The decoder's fused operator keeps its attention weights to itself, but gives out the queries of a few layers,
-and the keys lie in the cache; that is all there is to it. It happens after the completion, beside its path.
-What it tells is where the model looked, averaged over heads, and no proof of a cause: how often leaving out
-the memory with the largest share changes the text is measured by `bench/provenance.py`. This file knows
-neither the run time nor what the memories are of.
+The decoder's fused operator keeps its weights to itself, but the queries of a few layers are outputs, and the
+keys lie in the cache; that is all it takes. What it tells is where the model looked, and no proof of a cause:
+how often leaving out the memory that was looked at most changes the text is measured by
+`bench/provenance.py`. This file knows neither the run time nor what the memories are of.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = [
-    "N_SINK_TOKENS",
-    "Attribution",
-    "Span",
-    "TokenSource",
-    "attention_on_spans",
-    "attention_weights",
-    "attribute",
-]
+__all__ = ["Span", "attention_on_spans", "attention_weights"]
 
 Floats = npt.NDArray[np.floating]
 Span = tuple[int, int]
-
-N_SINK_TOKENS: Final = 1
-"""Of each memory's start, not to be counted: the control token that opens it draws attention by itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class TokenSource:
-    """The memory that one generated token attended to most."""
-
-    memory: int
-    """Its index."""
-    share: float
-    """Of all attention of that token, with everything else that it sees."""
-
-
-@dataclass(frozen=True, slots=True)
-class Attribution:
-    """What a completion attended to, of the memories that it saw."""
-
-    shares: tuple[float, ...]
-    """Of each memory, of the attention on memories over the whole completion; they sum to 1."""
-    tokens: tuple[TokenSource, ...]
-    """Of each generated token."""
-
-
-def attribute(attention_sm: Floats) -> Attribution | None:
-    """Return what a completion attended to; None if there was no memory, no token, or no attention.
-
-    Args:
-        attention_sm: (generated tokens, memories), from `attention_on_spans`.
-    """
-    totals = attention_sm.sum(axis=0, dtype=np.float64)
-    if not totals.sum() > 0:
-        return None
-    best = attention_sm.argmax(axis=1)
-    sources = (
-        TokenSource(int(memory), float(row[memory])) for memory, row in zip(best, attention_sm, strict=True)
-    )
-    return Attribution(tuple((totals / totals.sum()).tolist()), tuple(sources))
 
 
 def attention_on_spans(
     queries_lshd: Floats, keys_lgtd: Sequence[Floats], n_visible: Sequence[int], spans: Sequence[Span]
 ) -> npt.NDArray[np.float32]:
-    """Return each row's share of attention on each span of entries, the mean over layers and heads.
+    """Return each row's attention on each span of entries: the root mean square over layers and heads.
 
-    A generated token's row is the one whose logits chose it: that of the token before it.
+    Most heads spread a little attention over everything, and few look something up. The square lets those
+    decide: of 67 completions, leaving out the memory with the largest sum of squares changed 20, that with
+    the largest sum 16. A generated token's row is the one whose logits chose it: that of the token before it.
 
     Args:
         queries_lshd: (layers, rows, heads, head_dim), with the rotary embedding.
@@ -83,7 +35,7 @@ def attention_on_spans(
         spans: First entry and end of each; they may overlap.
 
     Returns:
-        (rows, spans); what a row attends to outside of all spans is missing from its sum of at most 1.
+        (rows, spans), each from 0 to 1: 1 where all heads attend to nothing else.
     """
     n_layers, n_rows, n_heads, _ = queries_lshd.shape
     # A last column of ones sums all weights in the same product: dividing by it normalizes.
@@ -94,9 +46,9 @@ def attention_on_spans(
     total = np.zeros((n_rows, len(spans)), np.float32)
     for queries_shd, keys_gtd in zip(queries_lshd, keys_lgtd, strict=True):
         sums = _exponentials(queries_shd, keys_gtd[:, : len(members)], n_visible) @ members
-        total += (sums[:, :, :-1] / sums[:, :, -1:]).sum(axis=0)
+        total += np.square(sums[:, :, :-1] / sums[:, :, -1:]).sum(axis=0)
     total /= n_layers * n_heads
-    return total
+    return np.sqrt(total, out=total)
 
 
 def attention_weights(

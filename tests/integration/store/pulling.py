@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fake_servers import make_entry
 
-from model.manifest import write_manifest
+from model.manifest import FORMAT_VERSION, write_manifest
 from model.types import ControlTokens, DecoderConfig, Manifest, Quantization
 
 CONTENT = random.Random(5).randbytes(200_000)
@@ -42,7 +42,7 @@ class Converter:
             raise self.fail
         manifest = Manifest(
             name=facts["name"],
-            format_version=1,
+            format_version=FORMAT_VERSION,
             config=CONFIG,
             control=CONTROL,
             quantization=facts["quantization"],
