@@ -1,9 +1,10 @@
 """Room for keys and values: bound to a decoder's runs, and open to whoever copies entries in or out.
 
 All layers lie in one block for keys and one for values, each (layers, key-value heads, entries, head_dim):
-copying entries is one operation whatever the number of layers, and a layer's part is contiguous, so that it
-can be bound as past and present at once. This file does not know which entries are in use, nor onnxruntime:
-what it is handed of it (values on a device, bindings, sessions) it only calls.
+copying entries is one operation whatever the number of layers. A layer's part is contiguous, and so are the
+first entries of a head, so either can be bound where it lies, as past and present at once. This file does not
+know which entries are in use, nor onnxruntime: what it is handed of it (values on a device, bindings,
+sessions) it only calls.
 """
 
 from __future__ import annotations
@@ -14,15 +15,13 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from model.cache_binding import Binding
 from model.types import Provider
 
 __all__ = ["DeviceRoom", "HostRoom", "KeyValueCache", "Room"]
 
 Floats = npt.NDArray[np.floating]
 KeysAndValues = tuple[Floats, Floats]
-
-COMPANION_ENTRIES: Final = 1
-"""Beyond the capacity, for the companion of a lone token; see `DecoderSession.run`."""
 
 
 class Room(Protocol):
@@ -161,35 +160,31 @@ class DeviceRoom:
 
 
 class KeyValueCache:
-    """Room for the keys and values of `capacity_tokens` tokens in every layer, bound as past and present."""
+    """Room for the keys and values of `capacity_tokens` tokens in every layer, bound to a decoder's runs."""
 
     __slots__ = ("_room", "_shape", "binding", "capacity_tokens", "query_binding")
 
     def __init__(
-        self, room: Room, shape_lhed: tuple[int, int, int, int], dtype: npt.DTypeLike, bind: Callable[[], Any]
+        self,
+        room: Room,
+        shape_lhed: tuple[int, int, int, int],
+        capacity_tokens: int,
+        bind: Callable[[tuple[int, int]], Binding],
     ) -> None:
-        """Bind every layer's part of the room.
+        """Bind the room.
 
         Args:
             room: Not shared with other caches.
-            shape_lhed: Of its blocks: the capacity and `COMPANION_ENTRIES`.
-            dtype: Of its blocks.
-            bind: Returns a new binding of the decoder's session.
+            shape_lhed: Of its blocks.
+            capacity_tokens: Entries that may be used; blocks may have some more.
+            bind: Returns a binding of the decoder's session to blocks at these addresses.
         """
-        self.capacity_tokens: Final = shape_lhed[2] - COMPANION_ENTRIES
-        self.binding: Final = bind()
+        self.capacity_tokens: Final = capacity_tokens
+        self.binding: Final = bind(room.addresses)
         """Of runs that give logits only."""
-        self.query_binding: Final = bind()
+        self.query_binding: Final = bind(room.addresses)
         """Of runs that give queries too; what is bound once is given by every run."""
         self._room, self._shape = room, shape_lhed
-        n_layers, *part = shape_lhed
-        layer_bytes = int(np.prod(part)) * np.dtype(dtype).itemsize
-        for name, address in zip(("key", "value"), room.addresses, strict=True):
-            for layer in range(n_layers):
-                place = (room.device, 0, np.dtype(dtype).type, (1, *part), address + layer * layer_bytes)
-                for binding in (self.binding, self.query_binding):
-                    binding.bind_input(f"past.{layer}.{name}", *place)
-                    binding.bind_output(f"present.{layer}.{name}", *place)
 
     def put(self, at: int, keys_lhtd: Floats, values_lhtd: Floats) -> None:
         """Overwrite the entries from `at` on with keys and values (layers, kv heads, tokens, head_dim).

@@ -5,10 +5,9 @@ rows asked for (none is allowed). Positions are an input of their own, apart fro
 that they may have gaps; causality is by the order in the cache.
 
     inputs   input_ids, position_ids (1, S) int64          rows (R,) int64, each below S
-             seqlens_k (1,) int32: past + S - 1            total_sequence_length () int32: past + S
-             past.{i}.key, past.{i}.value (1, n_kv_heads, capacity, head_dim)
+             and those of the form of attention (`attention.py`)
     outputs  logits (1, R, vocab) fp32
-             present.{i}.key, present.{i}.value: to be bound to the memory of `past`
+             and those of the form of attention
              queries.{i} (1, S, n_heads * head_dim), with the rotary embedding, for i in `query_layers`
 
 The last layer computes keys and values for all S tokens, and everything after them for the R rows only.
@@ -17,30 +16,26 @@ How products are stored is the business of `schemes.py`. This file knows no run 
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import onnx
-from onnx import TensorProto, helper
+from onnx import helper
 
-from model.schemes import Array, Attribute, Matrix, Scheme, make_scheme
+from model.attention import Attention, FusedAttention, ProductAttention
+from model.cache_graphs import write_cache_graphs
+from model.graph_writer import GraphWriter, value_info
+from model.schemes import Matrix, Scheme, make_scheme
 from model.types import DecoderConfig, Quantization
 from model.weights import Weights
 
 GRAPH_FILE: Final = "decoder.onnx"
 DATA_FILE: Final = "decoder.data"
-PUT_FILE: Final = "cache_put.onnx"
-GET_FILE: Final = "cache_get.onnx"
 
 MAX_POSITIONS: Final = 32_768
 """Rows of the rotary tables at most, whatever the model allows: 8 MB for heads of 64."""
-
-_EXTERNAL_BYTES: Final = 65_536
-"""Arrays from this size on lie in the data file, each at a multiple of it, so that it can be mapped."""
 
 
 def build_decoder(
@@ -61,12 +56,14 @@ def build_decoder(
         OSError: A file could not be written.
     """
     with (folder / DATA_FILE).open("wb") as data:
-        graph = _GraphWriter(data)
-        _Decoder(graph, weights, make_scheme(quantization)).write(on_progress)
+        graph = GraphWriter(data, DATA_FILE)
+        decoder = _Decoder(graph, weights, make_scheme(quantization))
+        decoder.write(on_progress)
     model = graph.finish("decoder")
     properties = {"scheme": quantization.scheme, "weight_bits": str(quantization.weight_bits)}
     properties |= {"rotated": str(quantization.rotated), "n_positions": str(_n_positions(weights.config))}
     properties |= {"query_layers": " ".join(str(layer) for layer in query_layers(weights.config))}
+    properties |= decoder.attention.properties
     helper.set_model_props(model, properties)
     (folder / GRAPH_FILE).write_bytes(model.SerializeToString())
     write_cache_graphs(weights.config, make_scheme(quantization).float_type, folder)
@@ -76,11 +73,13 @@ def build_decoder(
 class _Decoder:
     """The architecture: embedding, layers of attention and feed-forward, output projection."""
 
-    def __init__(self, graph: _GraphWriter, weights: Weights, scheme: Scheme) -> None:
+    def __init__(self, graph: GraphWriter, weights: Weights, scheme: Scheme) -> None:
         self._graph = graph
         self._weights = weights
         self._scheme = scheme
         self._config = weights.config
+        fused = FusedAttention(weights.config, scheme.float_type)
+        self.attention: Final[Attention] = fused if scheme.on_device else ProductAttention(weights.config)
 
     def write(self, on_progress: Callable[[float], None]) -> None:
         """Add everything to the graph; the embedding and the output projection count as two layers each."""
@@ -98,7 +97,7 @@ class _Decoder:
         )
         for layer in range(config.n_layers):
             on_progress((layer + 2) / n_steps)
-            attended = self._attention(layer, hidden)
+            attended = self._attend(layer, hidden)
             if layer == config.n_layers - 1:
                 attended = graph.op("Gather", [attended, "rows"], "last.attended", axis=1)
                 residual = graph.op("Gather", [residual, "rows"], "last.residual", axis=1)
@@ -112,20 +111,14 @@ class _Decoder:
         graph.add_input("input_ids", np.int64, [1, "n_tokens"])
         graph.add_input("position_ids", np.int64, [1, "n_tokens"])
         graph.add_input("rows", np.int64, ["n_rows"])
-        graph.add_input("seqlens_k", np.int32, [1])
-        graph.add_input("total_sequence_length", np.int32, [])
-        shape: Sequence[int | str] = [1, config.n_kv_heads, "capacity", config.head_dim]
-        for name in cache_names(config):
-            graph.add_input(f"past.{name}", self._scheme.float_type, shape)
-            graph.add_output(f"present.{name}", self._scheme.float_type, shape)
+        self.attention.declare(graph)
         cosines, sines = _rotary_tables(config)
         graph.constant("rotary.cos", cosines.astype(self._scheme.float_type))
         graph.constant("rotary.sin", sines.astype(self._scheme.float_type))
 
-    def _attention(self, layer: int, hidden: str) -> str:
+    def _attend(self, layer: int, hidden: str) -> str:
         """Add queries, keys, values and attention over past and new tokens: (1, S, n_heads * head_dim)."""
-        config, graph, prefix = self._config, self._graph, f"layers.{layer}"
-        sizes = [config.n_heads * config.head_dim] + 2 * [config.n_kv_heads * config.head_dim]
+        graph, prefix = self._graph, f"layers.{layer}"
         packed = self._scheme.linear(
             graph,
             self._scheme.operand(graph, hidden, normed=True),
@@ -133,28 +126,7 @@ class _Decoder:
             f"{prefix}.qkv",
             self._stacked([f"{prefix}.{part}_bias" for part in "qkv"]),
         )
-        query, key, value = graph.split(packed, sizes, [f"{prefix}.{part}" for part in "qkv"])
-        return graph.node(
-            "com.microsoft:GroupQueryAttention",
-            [
-                self._rotate(query, config.n_heads, self._query_name(layer)),
-                self._rotate(key, config.n_kv_heads, f"{key}.rotated"),
-                value,
-                f"past.{layer}.key",
-                f"past.{layer}.value",
-                "seqlens_k",
-                "total_sequence_length",
-            ],
-            [f"{prefix}.attended", f"present.{layer}.key", f"present.{layer}.value"],
-            num_heads=config.n_heads,
-            kv_num_heads=config.n_kv_heads,
-            do_rotary=0,
-        )
-
-    def _rotate(self, x: str, n_heads: int, output: str) -> str:
-        """Apply the rotary embedding, halves and not pairs, at `position_ids`."""
-        inputs = [x, "position_ids", "rotary.cos", "rotary.sin"]
-        return self._graph.op("com.microsoft:RotaryEmbedding", inputs, output, num_heads=n_heads)
+        return self.attention.add(graph, layer, packed, self._query_name(layer))
 
     def _query_name(self, layer: int) -> str:
         """Return the name of a layer's queries, which are an output of the graph in some layers."""
@@ -205,7 +177,7 @@ def probe_graph() -> bytes:
     shape = [1]
     node = helper.make_node("Add", ["x", "x"], ["y"])
     graph = helper.make_graph(
-        [node], "probe", [_value_info("x", np.float32, shape)], [_value_info("y", np.float32, shape)]
+        [node], "probe", [value_info("x", np.float32, shape)], [value_info("y", np.float32, shape)]
     )
     serialized: bytes = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10
@@ -213,48 +185,10 @@ def probe_graph() -> bytes:
     return serialized
 
 
-def write_cache_graphs(config: DecoderConfig, float_type: npt.DTypeLike, folder: Path) -> None:
-    """Write `cache_put.onnx` and `cache_get.onnx`: how entries of a cache on a device are reached.
-
-    The cache is two blocks (layers, n_kv_heads, capacity, head_dim), and onnxruntime's Python interface
-    copies whole values only. Both graphs copy and compute nothing, so that what they move stays bit by bit.
-
-        put  inputs   past.keys, past.values   keys, values (layers, n_kv_heads, n, head_dim)
-                      at (layers,) int64: the first entry to be overwritten, the same for every layer
-             outputs  present.keys, present.values: to be bound to the memory of `past`
-        get  inputs   past.keys, past.values   start, end (2,) int64: a layer and an entry
-             outputs  keys, values (layers, n_kv_heads, n, head_dim)
-
-    Raises:
-        OSError: A file could not be written.
-    """
-    block: Sequence[int | str] = [config.n_layers, config.n_kv_heads, "capacity", config.head_dim]
-    put, get = _GraphWriter(io.BytesIO()), _GraphWriter(io.BytesIO())
-    for name in ("keys", "values"):
-        for graph in (put, get):
-            graph.add_input(f"past.{name}", float_type, block)
-        put.add_input(name, float_type, [config.n_layers, config.n_kv_heads, "n", config.head_dim])
-        put.add_output(f"present.{name}", float_type, block)
-        put.op("TensorScatter", [f"past.{name}", name, "at"], f"present.{name}", axis=2)
-        get.op("Slice", [f"past.{name}", "start", "end", "axes"], name)
-        get.add_output(name, float_type, ["n_layers", config.n_kv_heads, "n", config.head_dim])
-    put.add_input("at", np.int64, [config.n_layers])
-    get.add_input("start", np.int64, [2])
-    get.add_input("end", np.int64, [2])
-    get.constant("axes", np.array([0, 2], np.int64))
-    (folder / PUT_FILE).write_bytes(put.finish("cache_put", opset=24).SerializeToString())
-    (folder / GET_FILE).write_bytes(get.finish("cache_get").SerializeToString())
-
-
 def query_layers(config: DecoderConfig) -> tuple[int, ...]:
     """Return the layers whose queries are outputs: four, spread over the upper two thirds."""
     n_layers = config.n_layers
     return tuple(sorted({round((n_layers - 1) * part) for part in (0.44, 0.61, 0.78, 0.91)}))
-
-
-def cache_names(config: DecoderConfig) -> list[str]:
-    """Return `{layer}.key` and `{layer}.value` of every layer, in the order of inputs and outputs."""
-    return [f"{layer}.{part}" for layer in range(config.n_layers) for part in ("key", "value")]
 
 
 def _n_positions(config: DecoderConfig) -> int:
@@ -266,69 +200,3 @@ def _rotary_tables(config: DecoderConfig) -> tuple[npt.NDArray[np.float64], npt.
     frequencies = config.rope_theta ** (-np.arange(0, config.head_dim, 2) / config.head_dim)
     angles = np.outer(np.arange(_n_positions(config)), frequencies)
     return np.cos(angles), np.sin(angles)
-
-
-class _GraphWriter:
-    """Collects nodes and small arrays; writes large arrays to the data file as they come.
-
-    Knows ONNX and nothing of the architecture.
-    """
-
-    def __init__(self, data: BinaryIO) -> None:
-        self._data = data
-        self._nodes: list[onnx.NodeProto] = []
-        self._inputs: list[onnx.ValueInfoProto] = []
-        self._outputs: list[onnx.ValueInfoProto] = []
-        self._constants: dict[str, onnx.TensorProto] = {}
-
-    def add_input(self, name: str, dtype: npt.DTypeLike, shape: Sequence[int | str]) -> None:
-        self._inputs.append(_value_info(name, dtype, shape))
-
-    def add_output(self, name: str, dtype: npt.DTypeLike, shape: Sequence[int | str]) -> None:
-        self._outputs.append(_value_info(name, dtype, shape))
-
-    def node(self, kind: str, inputs: list[str], outputs: list[str], **attributes: Attribute) -> str:
-        """Add a node, `kind` being `Operator` or `domain:Operator`; returns its first output."""
-        domain, _, operator = kind.rpartition(":")
-        name = f"{outputs[0]}/{operator}"
-        self._nodes.append(
-            helper.make_node(operator, inputs, outputs, name=name, domain=domain, **attributes)
-        )
-        return outputs[0]
-
-    def op(self, kind: str, inputs: list[str], output: str, **attributes: Attribute) -> str:
-        return self.node(kind, inputs, [output], **attributes)
-
-    def split(self, x: str, sizes: list[int], outputs: list[str]) -> list[str]:
-        lengths = self.constant(f"{x}.sizes", np.array(sizes, np.int64))
-        self.node("Split", [x, lengths], outputs, axis=-1)
-        return outputs
-
-    def constant(self, name: str, value: Array) -> str:
-        """Hold an array; one that is large is written to the data file now and not kept."""
-        if name in self._constants:
-            return name
-        tensor = TensorProto(name=name, dims=value.shape)
-        tensor.data_type = helper.np_dtype_to_tensor_dtype(value.dtype)
-        if value.nbytes < _EXTERNAL_BYTES:
-            tensor.raw_data = value.tobytes()
-        else:
-            self._data.write(b"\0" * (-self._data.tell() % _EXTERNAL_BYTES))
-            tensor.data_location = TensorProto.EXTERNAL
-            placed = {"location": DATA_FILE, "offset": self._data.tell(), "length": value.nbytes}
-            for key, entry in placed.items():
-                tensor.external_data.add(key=key, value=str(entry))
-            self._data.write(np.ascontiguousarray(value).data)
-        self._constants[name] = tensor
-        return name
-
-    def finish(self, name: str, opset: int = 21) -> onnx.ModelProto:
-        graph = helper.make_graph(
-            self._nodes, name, self._inputs, self._outputs, list(self._constants.values())
-        )
-        opsets = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
-        return helper.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="crosslight")
-
-
-def _value_info(name: str, dtype: npt.DTypeLike, shape: Sequence[int | str]) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), shape)

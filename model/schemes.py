@@ -69,6 +69,11 @@ class Scheme(Protocol):
         """Of activations, norm weights, rotary tables and the KV cache."""
         ...
 
+    @property
+    def on_device(self) -> bool:
+        """Whether it is made for a device's kernels, and not for the processor's."""
+        ...
+
     def embed(self, graph: GraphNodes, table: Matrix, ids: str, output: str) -> str:
         """Look up rows of `table` (vocab, hidden): (1, S, hidden) in `float_type`."""
         ...
@@ -99,6 +104,7 @@ class Fp32:
     """The reference: nothing is quantized."""
 
     float_type: type[np.float32 | np.float16] = np.float32
+    on_device = False
 
     def embed(self, graph: GraphNodes, table: Matrix, ids: str, output: str) -> str:
         """See `Scheme`."""
@@ -133,6 +139,7 @@ class W8A8:
     """
 
     float_type: type[np.float32 | np.float16] = np.float32
+    on_device = False
 
     def __init__(self, weight_bits: int, *, rotated: bool) -> None:
         self._weight_bits = weight_bits
@@ -187,6 +194,7 @@ class W4A16:
     """Weights in 4-bit blocks, activations, KV cache and output projection in fp16: for CUDA."""
 
     float_type: type[np.float32 | np.float16] = np.float16
+    on_device = True
 
     def embed(self, graph: GraphNodes, table: Matrix, ids: str, output: str) -> str:
         """See `Scheme`."""

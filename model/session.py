@@ -18,7 +18,8 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from model.cache import COMPANION_ENTRIES, DeviceRoom, HostRoom, KeyValueCache, Room
+from model.cache import DeviceRoom, HostRoom, KeyValueCache, Room
+from model.cache_binding import Binding, Parts, ViewBinding, WholeBinding, round_up
 from model.errors import Cancelled, DamagedModelError, ProviderError
 from model.processor import n_usable_cores, u8s8_saturates
 from model.types import DecoderConfig, Provider, Quantization
@@ -50,6 +51,9 @@ _SPIN_US: Final = 50
 With 0 each of some 700 nodes wakes a thread: 28 ms a token and not 23. With the default, which is not bounded
 by time, a busy neighbour on the same cores makes a step three times slower.
 """
+
+_UNSEEN: Final = -1e30
+"""Added to the score of an entry that a token does not see; finite, so that no difference is undefined."""
 
 _QUIET: Final = 4
 """Log only what ends the process: each failure also comes as an exception, and stderr is the user's."""
@@ -85,8 +89,10 @@ class DecoderSession:
 
     __slots__ = (
         "_cache_sessions",
+        "_few_tokens",
         "_float_type",
         "_session",
+        "_sum_block",
         "config",
         "fallback_reason",
         "n_positions",
@@ -106,8 +112,8 @@ class DecoderSession:
         """Wrap what `load_decoder` opened; `cache_sessions` put and get entries of caches on a device."""
         self._session = session
         self._cache_sessions = cache_sessions
-        types = {entry.name: entry.type for entry in session.get_inputs()}
-        self._float_type = np.float16 if types["past.0.key"] == "tensor(float16)" else np.float32
+        types = {entry.type for entry in session.get_inputs() if entry.name.startswith("past.")}
+        self._float_type = np.float16 if types == {"tensor(float16)"} else np.float32
         self.config: Final = config
         self.provider: Final[Provider] = provider
         """The one really in use, whatever was asked for."""
@@ -118,11 +124,13 @@ class DecoderSession:
         """Rows of the rotary tables: positions lie below it."""
         self.query_layers: Final = tuple(int(layer) for layer in properties["query_layers"].split())
         """Layers whose queries `run_with_queries` returns."""
+        self._sum_block = int(properties.get("sum_block", 0))
+        self._few_tokens = int(properties.get("few_tokens", 0))
 
     def new_cache(self, capacity_tokens: int) -> KeyValueCache:
         """Allocate room for the keys and values of so many tokens."""
         config, dtype = self.config, self._float_type
-        n_entries = capacity_tokens + COMPANION_ENTRIES
+        n_entries = round_up(capacity_tokens, self._sum_block or 1) + self._companions
         shape = (config.n_layers, config.n_kv_heads, n_entries, config.head_dim)
         room: Room
         if self._cache_sessions is None:
@@ -130,7 +138,22 @@ class DecoderSession:
         else:
             allocate = partial(_device_value, shape, dtype, self.provider)
             room = DeviceRoom(shape, dtype, self.provider, allocate=allocate, sessions=self._cache_sessions)
-        return KeyValueCache(room, shape, dtype, self._session.io_binding)
+
+        def bind(addresses: tuple[int, int]) -> Binding:
+            parts = Parts(room.device, dtype, shape, addresses)
+            binding = self._session.io_binding()
+            return (
+                ViewBinding(binding, parts, self._sum_block)
+                if self._sum_block
+                else WholeBinding(binding, parts)
+            )
+
+        return KeyValueCache(room, shape, capacity_tokens, bind)
+
+    @property
+    def _companions(self) -> int:
+        """Rows that a lone token is computed beside; see `run`."""
+        return int(self.provider == "cpu" and not self._sum_block)
 
     def run(  # noqa: PLR0913 - one argument for each input of the graph
         self,
@@ -144,11 +167,10 @@ class DecoderSession:
     ) -> npt.NDArray[np.float32]:
         """Compute `token_ids` after the first `n_past` entries of `cache`, where their keys and values go.
 
-        Entries before `n_past` are not touched, also when the run fails or is interrupted. On the CPU a lone
-        token is computed twice, in two rows: for a single row the attention operator takes another kernel,
-        which sums in another order. The difference is in the last bits, but the rounding of activations in
-        every layer amplifies it, up to another choice of token. With two rows or more, logits are the same
-        bit by bit however tokens are spread over passes. The next token overwrites the second row's entry.
+        Entries before `n_past` are not touched, also when the run fails or is interrupted. Logits are the
+        same bit by bit however tokens are spread over passes. For that, where the fused form of attention
+        runs on the CPU, a lone token is computed twice, in two rows: for a single row the operator takes
+        another kernel, which sums in another order. The next token overwrites the second row's entry.
 
         Args:
             cache: Made by this session's `new_cache`, with room for `n_past + len(token_ids)` tokens.
@@ -164,7 +186,8 @@ class DecoderSession:
         Raises:
             Cancelled: `interrupt` was triggered.
         """
-        return self._run(cache.binding, self._inputs(token_ids, n_past, positions, rows), interrupt)
+        inputs = self._inputs(token_ids, n_past, positions, rows)
+        return self._run(cache.binding.ready(n_past, inputs["input_ids"].shape[1]), inputs, interrupt)
 
     def run_with_queries(  # noqa: PLR0913 - see `run`
         self,
@@ -190,26 +213,38 @@ class DecoderSession:
         n_heads, head_dim = self.config.n_heads, self.config.head_dim
         queries = np.empty((len(self.query_layers), n_rows, n_heads, head_dim), self._float_type)
         shape = (1, n_rows, n_heads * head_dim)
+        binding = cache.query_binding.ready(n_past, n_rows)
         for layer, part in zip(self.query_layers, queries, strict=True):
             name = f"queries.{layer}"
-            cache.query_binding.bind_output(name, "cpu", 0, self._float_type, shape, part.ctypes.data)
-        logits = self._run(cache.query_binding, inputs, interrupt)
+            binding.bind_output(name, "cpu", 0, self._float_type, shape, part.ctypes.data)
+        logits = self._run(binding, inputs, interrupt)
         return logits, queries[:, : len(token_ids)]
 
     def _inputs(
         self, token_ids: Sequence[int], n_past: int, positions: Sequence[int], rows: Sequence[int]
     ) -> dict[str, npt.NDArray[Any]]:
         """Return the graph's inputs but for the cache; a lone token has its companion."""
-        if len(token_ids) == 1 and self.provider == "cpu":
-            token_ids, positions = [*token_ids] * 2, [*positions] * 2
-        n_total = n_past + len(token_ids)
-        return {
+        if len(token_ids) == 1:
+            token_ids, positions = (
+                [*token_ids] * (1 + self._companions),
+                [*positions] * (1 + self._companions),
+            )
+        n_new = len(token_ids)
+        n_total = n_past + n_new
+        inputs: dict[str, npt.NDArray[Any]] = {
             "input_ids": np.array([token_ids], np.int64),
             "position_ids": np.array([positions], np.int64),
             "rows": np.array(rows, np.int64),
-            "seqlens_k": np.array([n_total - 1], np.int32),
-            "total_sequence_length": np.array(n_total, np.int32),
         }
+        if not self._sum_block:
+            inputs["seqlens_k"] = np.array([n_total - 1], np.int32)
+            inputs["total_sequence_length"] = np.array(n_total, np.int32)
+            return inputs
+        n_blocks = -(-n_total // self._sum_block)
+        inputs["few"] = np.array(n_new < self._few_tokens)
+        inputs["blocked"] = np.array([-1, n_blocks, self._sum_block], np.int64)
+        inputs["mask"] = _causal_mask(n_past, n_new, n_blocks * self._sum_block)
+        return inputs
 
     def _run(
         self, binding: onnxruntime.IOBinding, inputs: Mapping[str, npt.NDArray[Any]], interrupt: Interrupt
@@ -230,6 +265,13 @@ class DecoderSession:
             raise
         result: npt.NDArray[np.float32] = logits[0]
         return result
+
+
+def _causal_mask(n_past: int, n_new: int, n_view: int) -> npt.NDArray[np.float32]:
+    """Return what is added to the scores of `n_new` tokens: a token sees all entries up to its own."""
+    mask = np.zeros((n_new, n_view), np.float32)
+    mask[:, n_past:] = np.triu(np.full((n_new, n_view - n_past), _UNSEEN, np.float32), k=1)
+    return mask.reshape(n_new, 1, 1, n_view)
 
 
 class GraphSession:
@@ -300,7 +342,7 @@ def load_decoder(
 
 
 def _device_value(shape: Sequence[int], dtype: npt.DTypeLike, provider: Provider) -> onnxruntime.OrtValue:
-    return onnxruntime.OrtValue.ortvalue_from_shape_and_type(shape, dtype, provider, 0)
+    return onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(shape, dtype), provider, 0)
 
 
 def _session_options(n_threads: int) -> onnxruntime.SessionOptions:
@@ -309,6 +351,8 @@ def _session_options(n_threads: int) -> onnxruntime.SessionOptions:
     options.inter_op_num_threads = 1
     options.log_severity_level = _QUIET
     options.add_session_config_entry("session.intra_op.spin_duration_us", str(_SPIN_US))
+    # The weight of a masked entry may come out as the smallest number there is, which is slow to multiply.
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
     return options
 
 

@@ -19,7 +19,7 @@ def with_attended_as_outputs(folder: Path) -> None:
     """Make the operators' own results outputs of the graph, which only tests ask for."""
     model = onnx.load(folder / GRAPH_FILE, load_external_data=False)
     for node in model.graph.node:
-        if node.op_type == "GroupQueryAttention":
+        if node.op_type in {"GroupQueryAttention", "If"}:
             dtype = model.graph.output[0].type.tensor_type.elem_type
             model.graph.output.append(helper.make_tensor_value_info(node.output[0], dtype, None))
     (folder / GRAPH_FILE).write_bytes(model.SerializeToString())
@@ -38,7 +38,8 @@ def test_weights_times_values_are_what_the_operator_gives(quantization, toleranc
     attended = np.empty((len(session.query_layers), n_new, width), dtype)
     for layer, part in zip(session.query_layers, attended, strict=True):
         place = (dtype, (1, *part.shape), part.ctypes.data)
-        cache.query_binding.bind_output(f"layers.{layer}.attended", "cpu", 0, *place)
+        binding = cache.query_binding.ready(n_past, n_new)
+        binding.bind_output(f"layers.{layer}.attended", "cpu", 0, *place)
     new = {"n_past": n_past, "positions": range(n_past, 40)}
     _, queries = session.run_with_queries(cache, ids[n_past:], **new, **arguments)
     _, values = cache.get(0, 40)

@@ -11,14 +11,15 @@ import pytest
 from onnx import TensorProto, shape_inference
 from tiny_decoder import FP32, W4A16, W7A8, W8A8, build, load_golden
 
-from model.graph import DATA_FILE, GET_FILE, GRAPH_FILE, PUT_FILE, build_decoder, query_layers
+from model.cache_graphs import GET_FILE, PUT_FILE
+from model.graph import DATA_FILE, GRAPH_FILE, build_decoder, query_layers
 
 CONTRIB = {
     "fp32": set(),
     "w8a8": {"MatMulIntegerToFloat"},
-    "w4a16": {"MatMulNBits"},
+    "w4a16": {"MatMulNBits", "GroupQueryAttention"},
 }
-SHARED = {"GroupQueryAttention", "RotaryEmbedding", "SkipSimplifiedLayerNormalization", "QuickGelu"}
+SHARED = {"RotaryEmbedding", "SkipSimplifiedLayerNormalization", "QuickGelu"}
 SCHEMES = pytest.mark.parametrize(
     "quantization", [FP32, W8A8, W7A8, W4A16], ids=lambda q: f"{q.scheme}-{q.weight_bits}"
 )
@@ -61,12 +62,19 @@ def test_inputs_and_outputs_are_typed_as_documented(quantization, tmp_path):
     cache_type = TensorProto.FLOAT16 if quantization.scheme == "w4a16" else TensorProto.FLOAT
     types = {entry.name: entry.type.tensor_type.elem_type for entry in [*graph.input, *graph.output]}
     expected = {"input_ids": TensorProto.INT64, "position_ids": TensorProto.INT64, "rows": TensorProto.INT64}
-    expected |= {"seqlens_k": TensorProto.INT32, "total_sequence_length": TensorProto.INT32}
     expected |= {"logits": TensorProto.FLOAT}
     expected |= {f"queries.{layer}": cache_type for layer in query_layers(golden.config)}
+    heads = [f".{head}" for head in range(golden.config.n_kv_heads)]
+    if quantization.scheme == "w4a16":
+        expected |= {"seqlens_k": TensorProto.INT32, "total_sequence_length": TensorProto.INT32}
+        heads = [""]
+    else:
+        expected |= {"mask": TensorProto.FLOAT, "few": TensorProto.BOOL, "blocked": TensorProto.INT64}
     for layer in range(golden.config.n_layers):
         for time in ("past", "present"):
-            expected |= {f"{time}.{layer}.key": cache_type, f"{time}.{layer}.value": cache_type}
+            expected |= {
+                f"{time}.{layer}.{part}{head}": cache_type for part in ("key", "value") for head in heads
+            }
     assert types == expected
 
 

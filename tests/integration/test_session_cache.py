@@ -8,7 +8,7 @@ import pytest
 from tiny_decoder import FP32, W4A16, Golden, load, load_golden
 
 from model.cache import KeyValueCache
-from model.graph import GET_FILE, PUT_FILE, write_cache_graphs
+from model.cache_graphs import GET_FILE, PUT_FILE, write_cache_graphs
 from model.session import DecoderSession, Interrupt
 from model.state import DecodeState
 from model.types import Memory
