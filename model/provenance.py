@@ -25,8 +25,8 @@ def attention_on_spans(
     """Return each row's attention on each span of entries: the root mean square over layers and heads.
 
     Most heads spread a little attention over everything, and few look something up. The square lets those
-    decide: of 67 completions, leaving out the memory with the largest sum of squares changed 20, that with
-    the largest sum 16. A generated token's row is the one whose logits chose it: that of the token before it.
+    decide: of 86 completions, leaving out the memory with the largest sum of squares changed 27, that with
+    the largest sum 22. A generated token's row is the one whose logits chose it: that of the token before it.
 
     Args:
         queries_lshd: (layers, rows, heads, head_dim), with the rotary embedding.
