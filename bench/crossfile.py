@@ -109,7 +109,7 @@ def cases(package: Package, cache: Path, seed: int = 0) -> tuple[Case, ...]:
     """Return the package's cases, made on the first call and kept in `cache`."""
     stored = cache / "cases" / f"{package.name}-{package.version}-{_FORMAT}-{seed}.json"
     if not stored.exists():
-        made = _make(package, fetch(package, cache), _jedi(cache), random.Random(seed))
+        made = _make(package, fetch(package, cache), load_jedi(cache), random.Random(seed))
         stored.parent.mkdir(parents=True, exist_ok=True)
         stored.write_text(json.dumps([asdict(case) for case in made], indent=1))
     return tuple(
@@ -123,7 +123,7 @@ def _pip(*arguments: object) -> None:
     subprocess.run(command, check=True)
 
 
-def _jedi(cache: Path) -> ModuleType:
+def load_jedi(cache: Path) -> ModuleType:
     """Import jedi from the cache: it is a judge, not a dependency."""
     tools = cache / "tools" / "-".join(_JEDI)
     if not tools.exists():
@@ -133,7 +133,7 @@ def _jedi(cache: Path) -> ModuleType:
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class SourceFile:
     """A file under analysis."""
 
     package: str
@@ -149,7 +149,7 @@ def _make(package: Package, root: Path, jedi: ModuleType, rng: random.Random) ->
     project = jedi.Project(root, sys_path=[], load_unsafe_extensions=False)
     paths = sorted(path for path in root.rglob("*.py") if "test" not in path.relative_to(root).as_posix())
     rng.shuffle(paths)
-    files = (_open(package.name, root, path, jedi, project) for path in paths)
+    files = (open_file(package.name, root, path, jedi, project) for path in paths)
     per_file = [_of_file(file, rng) for file in files if file is not None]
     made: list[Case] = []
     for _ in range(_CASES_PER_FILE):  # one of each file, then a second one: many files rather than few
@@ -159,7 +159,8 @@ def _make(package: Package, root: Path, jedi: ModuleType, rng: random.Random) ->
     return made
 
 
-def _open(package: str, root: Path, path: Path, jedi: ModuleType, project: object) -> _File | None:
+def open_file(package: str, root: Path, path: Path, jedi: ModuleType, project: object) -> SourceFile | None:
+    """Return a file for analysis, None where the analyser and we would not agree on its lines."""
     source = path.read_text("utf-8", errors="replace")
     try:
         tree = ast.parse(source)
@@ -168,10 +169,10 @@ def _open(package: str, root: Path, path: Path, jedi: ModuleType, project: objec
     if "\f" in source:  # ends a line for `splitlines`, not for jedi
         return None
     script = jedi.Script(source, path=path, project=project)
-    return _File(package, root, path, script, source.splitlines(keepends=True), tree)
+    return SourceFile(package, root, path, script, source.splitlines(keepends=True), tree)
 
 
-def _of_file(file: _File, rng: random.Random) -> Iterator[Case]:
+def _of_file(file: SourceFile, rng: random.Random) -> Iterator[Case]:
     candidates = sorted(_body_lines(file.tree))
     rng.shuffle(candidates)
     for line in candidates[:_TRIES_PER_FILE]:
@@ -194,14 +195,14 @@ def _body_lines(tree: ast.AST) -> set[int]:
     return lines
 
 
-def _of_line(file: _File, line: int, rng: random.Random) -> Case | None:
+def _of_line(file: SourceFile, line: int, rng: random.Random) -> Case | None:
     text = file.lines[line].rstrip("\r\n")
     indent = len(text) - len(text.lstrip())
-    tokens = _tokens(text)
+    tokens = tokens_of(text)
     found = {
         start: needed
         for start, _, name in tokens
-        if name.isidentifier() and len(name) > 1 and (needed := _goto(file, line, start, name))
+        if name.isidentifier() and len(name) > 1 and (needed := goto(file, line, start, name))
     }
     if not found:
         return None
@@ -231,7 +232,7 @@ def _of_line(file: _File, line: int, rng: random.Random) -> Case | None:
     )
 
 
-def _tokens(text: str) -> list[tuple[int, int, str]]:
+def tokens_of(text: str) -> list[tuple[int, int, str]]:
     """Return (start, end, token) of one line; a line that is a part of a statement gives what it can."""
     tokens: list[tuple[int, int, str]] = []
     try:
@@ -248,7 +249,7 @@ def _tokens(text: str) -> list[tuple[int, int, str]]:
     return tokens
 
 
-def _goto(file: _File, line: int, column: int, name: str) -> Needed | None:
+def goto(file: SourceFile, line: int, column: int, name: str, *, own_file_too: bool = False) -> Needed | None:
     """Return where `name` is defined, if that is a function, class, method or field of another file."""
     try:
         found = file.script.goto(line + 1, column, follow_imports=True)
@@ -258,7 +259,8 @@ def _goto(file: _File, line: int, column: int, name: str) -> Needed | None:
         where = definition.module_path
         if where is None or definition.type not in {"function", "class", "statement", "property"}:
             continue
-        if where == file.path or not where.is_relative_to(file.root) or definition.name != name:
+        is_own = where == file.path and not own_file_too
+        if is_own or not where.is_relative_to(file.root) or definition.name != name:
             continue
         return Needed(where.relative_to(file.root).as_posix(), name, definition.line - 1)
     return None

@@ -1,10 +1,15 @@
-"""How well and how fast definitions are retrieved, on cross-file cases from packages younger than 2025.
+"""How well and how fast definitions are retrieved.
 
-`python bench/retrieval.py --split held-out` prints JSON: recall of the needed definitions and mean reciprocal
-rank, for each retriever, for all of them joined and for all but each one. A definition counts as found when
-it is among the first n; `shown@n` also accepts the skeleton of its class, which shows its signature.
-`without_import` leaves the needed names out of the file's import statements, as when the author had yet to
-write those.
+`python bench/retrieval.py --split held-out` prints JSON, over cross-file cases from packages younger than
+2025 (`crossfile.py`): recall of the needed definitions and mean reciprocal rank, for each retriever, for all
+of them joined and for all but each one. A definition counts as found when it is among the first n; `shown@n`
+also accepts the skeleton of its class, which shows its signature. `without_import` leaves the needed names
+out of the file's import statements, as when the author had yet to write those. Definitions of the case's own
+file are passed over.
+
+`--set quality` measures the same over the development set of `quality/`, by kind of case, where what the
+prompt does not show of the case's own file is needed too, and takes up ranks. TypeScript stands apart
+(`quality/needed.py` says why).
 
 `--fit` prints sign weights fitted to the development packages. `--latency FOLDER` times retrieval in another
 repository instead, for instance the standard library.
@@ -15,243 +20,199 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import re
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from crossfile import PACKAGES, Case, Needed, Package, cases, fetch
+from crossfile import PACKAGES, Needed, Package, cases, fetch
+from judging import (
+    ARMS,
+    Repository,
+    WithoutImports,
+    accepted,
+    index,
+    scores,
+    table_of,
+    without_imports,
+)
+from retrieval_fit import fit
 
-from indexer.build import Vectors, build_index
-from indexer.candidates import SIGN_WEIGHTS, find_candidates
+from indexer.cached_reader import CachedReader
 from indexer.catalogue import Catalogue
-from indexer.embed import repair
-from indexer.resolve import Resolver
+from indexer.own_file import OwnFiles, StampedSource
 from indexer.retrieve import retrieve
-from indexer.retrievers import imports_of_buffer
-from indexer.symbols import read_surroundings
-from indexer.types import Definition, Embedder, Import, RetrievalQuery, Retriever
-from indexer.vectors import VectorStore
+from indexer.types import Embedder, RetrievalQuery, RetrievalResult
 from lsp_server.assemble import make_embedder
 from lsp_server.config import Settings
+from lsp_server.evaluation.cases import Case
+from lsp_server.evaluation.own_file import without_own_target
 from lsp_server.paths import Folders
 
-ALL: tuple[Retriever, ...] = ("symbol", "bm25", "vector")
-ARMS: Mapping[str, tuple[Retriever, ...]] = {
-    "symbol": ("symbol",),
-    "bm25": ("bm25",),
-    "vector": ("vector",),
-    "joined": ALL,
-    "without symbol": ("bm25", "vector"),
-    "without bm25": ("symbol", "vector"),
-    "without vector": ("symbol", "bm25"),
-}
-RANKS = (1, 5, 10)
-_N = 20
-_SHARE_WITHOUT_IMPORT = 0.4
-"""Of a case without its import in the fit, against one as written: more of it is luck."""
+sys.path.append(str(Path(__file__).resolve().parent / "quality"))
+
+from cases import development_set
+from needed import VISIBLE_LINES, needed_by_python, needed_by_typescript
+
+_N = 30
+Row = tuple[str, str, str, list[float]]
+"""Arm, condition, group, scores."""
 
 
-@dataclass(frozen=True, slots=True)
-class Repository:
-    """An indexed package."""
-
-    catalogue: Catalogue
-    vectors: VectorStore
-    embedder: Embedder
-
-
-class WithoutImports:
-    """A catalogue that does not know what one file imports under some names."""
-
-    def __init__(self, catalogue: Catalogue, path: str, names: frozenset[str]) -> None:
-        self._catalogue = catalogue
-        self._path = path
-        self._names = names
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._catalogue, name)
-
-    def imports_of(self, path: str) -> list[tuple[Import, tuple[str, ...]]]:
-        """Return a file's imports but for those names."""
-        rows = self._catalogue.imports_of(path)
-        return [row for row in rows if path != self._path or row[0].local_name not in self._names]
-
-
-def index(root: Path, folder: Path, embedder: Embedder) -> Repository:
-    """Index a folder, or bring its index up to date."""
-    catalogue = Catalogue.open(folder / "catalogue.sqlite")
-    store = VectorStore.open(folder / "chroma", collection="bench", embedder=embedder.name)
-    repair(catalogue, store, embedder)
-    build_index(
-        root,
-        catalogue=catalogue,
-        open_vectors=lambda: Vectors(store, embedder),
-        on_progress=lambda _: None,
-        cancelled=lambda: False,
-    )
-    return Repository(catalogue, store, embedder)
-
-
-def accepted(needed: Needed, catalogue: Catalogue) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the ids that are the needed definition, and those that at least show its signature.
-
-    A field is no definition of its own: its class is what is needed. Overloads count as one.
-    """
-    in_file = catalogue.definitions_in(needed.path)
-    around = [d for d in in_file if d.span.start_line <= needed.line < d.span.end_line]
-    exact = [d for d in around if d.name == needed.name] or around[-1:]
-    names = {d.qualified_name for d in exact}
-    ids = frozenset(d.id for d in in_file if d.qualified_name in names)
-    return ids, ids | {d.id for d in around if d.kind in {"class", "interface"}}
-
-
-def without_imports(prefix: str, names: frozenset[str]) -> str:
-    """Return a prefix whose import statements no longer bring in these names."""
-    kept: list[str] = []
-    for line in prefix.split("\n"):
-        is_statement = re.match(r"\s*(?:from|import)\b", line)
-        if is_statement or re.match(r"\s+\w+(?: as \w+)?,?\s*(?:#.*)?$", line):
-            head, word, rest = line.partition("import ") if is_statement else ("", "", line)
-            for name in names:
-                rest = re.sub(rf"\b{name}\b(?: as \w+)?,?\s*", "", rest)
-            if is_statement and not rest.strip(" ()"):
-                continue
-            line = head + word + rest  # noqa: PLW2901 - the line without those names
-        kept.append(line)
-    return "\n".join(kept)
-
-
-def judge(
-    package: Package, repository: Repository, cache: Path
-) -> Iterator[tuple[str, str, str, list[float]]]:
-    """Yield (arm, condition, stratum, [rr, recall@1, 5, 10, shown@1, 5, 10]) for each needed definition."""
+def judge(package: Package, repository: Repository, cache: Path, arms: Sequence[str]) -> Iterator[Row]:
+    """Yield the scores of each needed definition of a package's cross-file cases, by stratum."""
+    kept = CachedReader(repository.catalogue)  # nobody writes meanwhile
     for case in cases(package, cache):
         wanted = [accepted(needed, repository.catalogue) for needed in case.needed]
         names = frozenset(needed.name for needed in case.needed)
         for condition, catalogue, prefix in (
-            ("as_written", repository.catalogue, case.prefix),
+            ("as_written", kept, case.prefix),
             (
                 "without_import",
-                WithoutImports(repository.catalogue, case.path, names),
+                WithoutImports(kept, case.path, names),
                 without_imports(case.prefix, names),
             ),
         ):
             query = RetrievalQuery(case.path, prefix, case.suffix, _N, deadline_ms=1e9)
-            for arm, retrievers in ARMS.items():
-                result = retrieve(
-                    replace(query, retrievers=retrievers),
-                    catalogue=catalogue,
-                    vectors=repository.vectors,
-                    embedder=repository.embedder,
-                    clock=time.perf_counter,
+            for arm in arms:
+                result = _asker(replace(repository, catalogue=catalogue))(
+                    replace(query, retrievers=ARMS[arm])
                 )
                 ids = [row.definition.id for row in result.retrieved if row.definition.path != case.path]
                 for exact, shown in wanted:
                     if exact:
-                        yield arm, condition, case.stratum, _scores(ids, exact, shown)
+                        yield arm, condition, case.stratum, scores(ids, exact, shown)
 
 
-def _scores(ids: Sequence[str], exact: frozenset[str], shown: frozenset[str]) -> list[float]:
-    first = next((rank for rank, id_ in enumerate(ids, start=1) if id_ in exact), 10**9)
-    first_shown = next((rank for rank, id_ in enumerate(ids, start=1) if id_ in shown), 10**9)
-    return [1 / first, *(float(first <= n) for n in RANKS), *(float(first_shown <= n) for n in RANKS)]
+def judge_quality(
+    repository: Repository, of_repository: Sequence[Case], cache: Path, arms: Sequence[str]
+) -> Iterator[Row]:
+    """Yield the scores of each definition that a target of the development set needs, by kind of case."""
+    by_python = needed_by_python(of_repository, cache)
+    kept = CachedReader(repository.catalogue)
+    for case in of_repository:
+        is_python = case.id in by_python
+        needed = by_python[case.id] if is_python else needed_by_typescript(case, repository.catalogue)
+        wanted = [_accepted_of(one, case, repository) for one in needed]
+        query = RetrievalQuery(
+            case.path,
+            case.prefix,
+            case.suffix,
+            _N,
+            deadline_ms=1e9,
+            visible_lines_before=VISIBLE_LINES[0],
+            visible_lines_after=VISIBLE_LINES[1],
+        )
+        ask = without_own_target(case, _asker(repository, kept))
+        for arm in arms:
+            result = ask(replace(query, retrievers=ARMS[arm]))
+            ids = [row.definition.id for row in result.retrieved]
+            for one, (exact, shown) in zip(needed, wanted, strict=True):
+                if exact:
+                    row = scores(ids, exact, shown)
+                    yield arm, "python" if is_python else "typescript", case.kind, row
+                    if one.path == case.path:
+                        yield arm, "own file, out of sight", case.kind, row
 
 
-def evaluate(packages: Sequence[Package], cache: Path, embedder: Embedder) -> dict[str, object]:
-    """Return the mean scores by condition, arm and stratum, and the latency over all packages."""
-    scores: defaultdict[tuple[str, str, str], list[list[float]]] = defaultdict(list)
+def _accepted_of(needed: Needed, case: Case, repository: Repository) -> tuple[frozenset[str], frozenset[str]]:
+    """Return what counts as found; of the case's own file no local variable and no field is waited for."""
+    if needed.path == case.path:
+        own = repository.catalogue.definitions_in(case.path)
+        if not any(d.name == needed.name and d.span.start_line <= needed.line < d.span.end_line for d in own):
+            return frozenset(), frozenset()
+    return accepted(needed, repository.catalogue)
+
+
+def _asker(repository: Repository, source: StampedSource) -> Callable[[RetrievalQuery], RetrievalResult]:
+    own_files = OwnFiles()
+
+    def ask(query: RetrievalQuery) -> RetrievalResult:
+        return retrieve(
+            query,
+            catalogue=source,
+            vectors=repository.vectors,
+            embedder=repository.embedder,
+            clock=time.perf_counter,
+            own_files=own_files,
+        )
+
+    return ask
+
+
+def evaluate(
+    packages: Sequence[Package], cache: Path, embedder: Embedder, arms: Sequence[str]
+) -> dict[str, object]:
+    """Return the mean scores by condition, arm and stratum."""
+    rows: defaultdict[tuple[str, str, str], list[list[float]]] = defaultdict(list)
     for package in packages:
         repository = index(fetch(package, cache), cache / "indexes" / package.name, embedder)
-        for arm, condition, stratum, row in judge(package, repository, cache):
-            for key in ("all", stratum, package.name):
-                scores[condition, arm, key].append(row)
-    columns = ("mrr", *(f"recall@{n}" for n in RANKS), *(f"shown@{n}" for n in RANKS))
-    table: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
-    for (condition, arm, key), rows in scores.items():
-        if arm != "joined" and key != "all":
-            continue
-        means = np.mean(rows, axis=0)
-        named = {column: round(float(mean), 3) for column, mean in zip(columns, means, strict=True)}
-        table.setdefault(condition, {}).setdefault(arm, {})[key] = {"n": len(rows), **named}
-    return table
+        for arm, condition, stratum, row in judge(package, repository, cache, arms):
+            for group in ("all", stratum, package.name):
+                rows[condition, arm, group].append(row)
+    return dict(table_of(rows))
+
+
+def evaluate_quality(cache: Path, embedder: Embedder, arms: Sequence[str]) -> dict[str, object]:
+    """Return the mean scores over the development set by language, arm and kind of case."""
+    by_root: defaultdict[Path, list[Case]] = defaultdict(list)
+    for case in development_set(cache, frozen=False):
+        by_root[case.repo].append(case)
+    rows: defaultdict[tuple[str, str, str], list[list[float]]] = defaultdict(list)
+    for root, of_root in by_root.items():
+        repository = index(root, cache / "indexes" / f"quality-{root.name}", embedder)
+        for arm, condition, kind, row in judge_quality(repository, of_root, cache, arms):
+            for group in ("all", kind, root.name):
+                rows[condition, arm, group].append(row)
+    return dict(table_of(rows))
 
 
 def latency(root: Path, cache: Path, embedder: Embedder, n_queries: int = 300) -> dict[str, object]:
-    """Return how long a warm retrieval takes at random cursors of a repository, by phase."""
+    """Return how long a warm retrieval takes in a repository, by phase.
+
+    `scattered` asks at random cursors of random files, so that each question is new; `session` asks some
+    keystrokes further on in the same file four times out of five, as an editor does.
+    """
     repository = index(root, cache / "indexes" / f"latency-{root.name}", embedder)
+    report: dict[str, object] = {"n_definitions": repository.catalogue.statistics().n_definitions}
+    for name, n_in_file in (("scattered", 1), ("session", 5)):
+        times = _times(root, repository, n_queries, n_in_file)
+        report[name] = {
+            phase: {f"p{p}_ms": round(float(np.percentile(rows, p)), 2) for p in (50, 95, 99)}
+            for phase, rows in times.items()
+        }
+    return report
+
+
+def _times(root: Path, repository: Repository, n_queries: int, n_in_file: int) -> Mapping[str, list[float]]:
     rng = random.Random(0)
     paths = sorted(path for path in repository.catalogue.files() if path.endswith(".py"))
     times: defaultdict[str, list[float]] = defaultdict(list)
-    for number in range(n_queries + 20):  # the first ones warm caches up
-        path = rng.choice(paths)
-        text = (root / path).read_text("utf-8", errors="replace")
-        at = rng.randrange(len(text) + 1)
-        result = retrieve(
-            RetrievalQuery(path, text[:at], text[at:], 8, deadline_ms=1e9),
-            catalogue=repository.catalogue,
-            vectors=repository.vectors,
-            embedder=embedder,
-            clock=time.perf_counter,
-        )
-        if number >= 20:
-            for phase, elapsed_ms in result.elapsed_ms.items():
-                times[phase].append(elapsed_ms)
-    percentiles = {
-        phase: {f"p{p}_ms": round(float(np.percentile(rows, p)), 2) for p in (50, 95, 99)}
-        for phase, rows in times.items()
-    }
-    return {"n_definitions": repository.catalogue.statistics().n_definitions, **percentiles}
-
-
-def fit(packages: Sequence[Package], cache: Path, embedder: Embedder) -> dict[str, float]:
-    """Return sign weights under which authors' next definitions are likeliest: softmax over candidates."""
-    tables: list[tuple[np.ndarray, np.ndarray, float]] = []
-    for package in packages:
-        repository = index(fetch(package, cache), cache / "indexes" / package.name, embedder)
-        for case in cases(package, cache):
-            tables += _choices(case, repository.catalogue)
-    weights = np.array(list(SIGN_WEIGHTS.values()))
-    mean, square = np.zeros_like(weights), np.zeros_like(weights)
-    for step in range(1, 501):  # Adam
-        gradient = 0.004 * weights
-        for signs, chosen, share in tables:
-            odds = np.exp(signs @ weights - (signs @ weights).max())
-            wanted = odds * chosen
-            gradient += (odds / odds.sum() - wanted / wanted.sum()) @ signs * share / len(tables)
-        mean, square = 0.9 * mean + 0.1 * gradient, 0.99 * square + 0.01 * gradient**2
-        weights = weights - 0.05 * (mean / (1 - 0.9**step)) / (np.sqrt(square / (1 - 0.99**step)) + 1e-8)
-    return {sign: round(float(weight), 2) for sign, weight in zip(SIGN_WEIGHTS, weights, strict=True)}
-
-
-def _choices(case: Case, catalogue: Catalogue) -> Iterator[tuple[np.ndarray, np.ndarray, float]]:
-    """Yield (signs of the candidates, 1 for needed ones, weight) for each needed definition among them."""
-    names = frozenset(needed.name for needed in case.needed)
-    hidden = WithoutImports(catalogue, case.path, names)
-    for source, prefix, share in (
-        (catalogue, case.prefix, 1.0),
-        (hidden, without_imports(case.prefix, names), _SHARE_WITHOUT_IMPORT),
-    ):
-        around = read_surroundings(prefix, case.suffix)
-        imports = imports_of_buffer(prefix, case.path, around.n_uses, source)
-        found = find_candidates(
-            around, path=case.path, resolver=Resolver(source, case.path, imports), source=source
-        )
-        others: list[tuple[Definition, Mapping[str, float]]] = [
-            (candidate.definition, candidate.signs)
-            for candidate in found
-            if candidate.definition.path != case.path
-        ]
-        signs = np.array([[row.get(sign, 0.0) for sign in SIGN_WEIGHTS] for _, row in others])
-        for needed in case.needed:
-            exact, _ = accepted(needed, catalogue)
-            chosen = np.array([float(definition.id in exact) for definition, _ in others])
-            if chosen.any():
-                yield signs, chosen, share
+    path, text, at = "", "", 0
+    with Catalogue.open(repository.catalogue.path, read_only=True) as catalogue:
+        reader, own_files = CachedReader(catalogue), OwnFiles()
+        for number in range(n_queries + 20):  # the first ones warm caches up
+            if number % n_in_file == 0:
+                path = rng.choice(paths)
+                text = (root / path).read_text("utf-8", errors="replace")
+                at = rng.randrange(len(text) + 1)
+            at = min(len(text), at + rng.randrange(12))
+            reader.refresh()
+            result = retrieve(
+                RetrievalQuery(path, text[:at], text[at:], 8, deadline_ms=1e9),
+                catalogue=reader,
+                vectors=repository.vectors,
+                embedder=repository.embedder,
+                clock=time.perf_counter,
+                own_files=own_files,
+            )
+            if number >= 20:
+                for phase, elapsed_ms in result.elapsed_ms.items():
+                    times[phase].append(elapsed_ms)
+    return times
 
 
 def main() -> None:
@@ -263,6 +224,8 @@ def main() -> None:
     parser.add_argument("--models", type=Path, default=folders.models, help="where models are installed")
     parser.add_argument("--latency", type=Path, metavar="FOLDER")
     parser.add_argument("--fit", action="store_true")
+    parser.add_argument("--set", choices=("crossfile", "quality"), default="crossfile")
+    parser.add_argument("--arm", choices=tuple(ARMS), action="append", help="of all; may be given repeatedly")
     options = parser.parse_args()
     embedder = make_embedder(replace(folders, models=options.models), Settings())
     if embedder is None:
@@ -270,12 +233,14 @@ def main() -> None:
     packages = [package for package in PACKAGES if package.split == options.split]
     if options.latency:
         report: Mapping[str, object] = latency(options.latency.resolve(), options.cache, embedder)
+    elif options.set == "quality":
+        report = evaluate_quality(options.cache, embedder, options.arm or tuple(ARMS))
     elif options.fit:
         report = fit(
             [package for package in PACKAGES if package.split == "development"], options.cache, embedder
         )
     else:
-        report = evaluate(packages, options.cache, embedder)
+        report = evaluate(packages, options.cache, embedder, options.arm or tuple(ARMS))
     json.dump(report, sys.stdout, indent=1)
     print()
 

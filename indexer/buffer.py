@@ -8,7 +8,7 @@ retrieval, and only they: parsing the whole buffer would cost more than the rest
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from indexer.imports import RepoFiles, resolve_import
 from indexer.languages import TooSlowError, language_of
@@ -60,12 +60,16 @@ def imports_of_buffer(
     for imp in typed:
         found = targets.get((imp.module, imp.name))
         if found is None:
-            files = RepoFiles(source.files()) if files is None else files
+            files = _arranged(source.files()) if files is None else files
             found = resolve_import(imp, path=path, language=language.name, files=files)
         present.append((imp, found))
     known = {imp.local_name for imp in typed}
     present += [row for row in saved if row[0].local_name not in known and n_uses.get(row[0].local_name)]
     return present
+
+
+def _arranged(files: Collection[str]) -> RepoFiles:
+    return files if isinstance(files, RepoFiles) else RepoFiles(files)
 
 
 def import_statements(prefix: str) -> str:

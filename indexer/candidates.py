@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from indexer.declarations import Chain
+from indexer.expectation import Expectation
 from indexer.infer import Inference, namesake
 from indexer.resolve import TYPE_KINDS, DefinitionSource, Resolved, Resolver
 from indexer.symbols import Mention, Surroundings
@@ -21,43 +22,53 @@ from indexer.types import Definition
 
 SIGN_WEIGHTS: Mapping[str, float] = {
     # How its name came up
-    "imported": 1.18,
-    "unused_import": 4.37,
-    "by_name": 0.97,
-    "by_type": 0.40,
-    "before": 1.04,
-    "same_line": 1.03,
-    "after": 0.48,
-    "called": 0.70,
-    "callee": 1.38,
-    "signature": 0.22,
-    "hop": 0.40,
+    "imported": 0.82,
+    "unused_import": 4.09,
+    "by_name": 0.63,
+    "by_type": 0.74,
+    "before": 0.31,
+    "same_line": 1.66,
+    "after": 0.53,
+    "called": 0.83,
+    "callee": 1.74,
+    "signature": 0.06,
+    "hop": 0.66,
     # Values whose class is known
-    "receiver_class": 1.82,
-    "receiver_member": 3.28,
-    "next_class": 1.22,
-    "next_member": 1.80,
-    "scope_class": 0.44,
-    "scope_member": 2.24,
-    "scope_module": -0.88,
-    "crowd": 0.24,
-    "base": -0.23,
-    "base_member": 0.86,
-    "own_member": 0.95,
-    "overridden": 0.37,
+    "receiver_class": 2.45,
+    "receiver_member": 2.8,
+    "next_class": 1.56,
+    "next_member": 1.25,
+    "scope_class": 0.82,
+    "scope_member": 1.98,
+    "scope_module": -0.87,
+    "crowd": 0.15,
+    "base": 0.76,
+    "base_member": 0.26,
+    "own_member": 0.38,
+    "overridden": 0.43,
     # What is typed already
-    "typed": 2.33,
-    "typed_otherwise": -1.88,
-    "dotted_free": -0.61,
+    "typed": 2.21,
+    "typed_otherwise": -2.26,
+    "dotted_free": -0.48,
     # What it is
-    "popularity": 0.28,
-    "is_class": 0.40,
-    "is_method": -1.55,
-    "is_constant": 0.42,
-    "same_folder": 0.66,
-    "echoes_line": 1.62,
-    "echoes_near": 0.70,
-    "echoes_function": 0.70,
+    "popularity": 0.16,
+    "is_class": 0.17,
+    "is_method": -1.94,
+    "is_constant": 0.49,
+    "same_folder": 0.59,
+    "uses_in_file": 0.16,
+    # What the line asks for
+    "raised": 2.19,
+    "unraised": 0.33,
+    "awaited": 1.49,
+    "unawaited": -0.78,
+    "as_type": 0.45,
+    "fits_type": 0.6,
+    "statement_method": -0.22,
+    # What it is called
+    "echoes_line": 1.56,
+    "echoes_near": 1.36,
+    "echoes_function": 0.96,
 }
 """Sign -> weight; higher speaks for the definition."""
 
@@ -89,7 +100,10 @@ class Candidate:
     @property
     def score(self) -> float:
         """Higher is better."""
-        return sum(SIGN_WEIGHTS[sign] * value for sign, value in self.signs.items())
+        total = 0.0
+        for sign, value in self.signs.items():
+            total += SIGN_WEIGHTS[sign] * value
+        return total
 
 
 def find_candidates(
@@ -120,9 +134,13 @@ def find_candidates(
     candidates = list(gathering.candidates.values())
     users = source.count_users({candidate.definition.name for candidate in candidates})
     echoes = _Echoes(around)
+    expectation = Expectation(
+        around, (c.definition for c in candidates if c.definition.name == around.callee)
+    )
     for candidate in candidates:
         _add_own_signs(candidate, around, path, users)
         echoes.add_signs(candidate)
+        candidate.signs.update(expectation.signs(candidate.definition))
     return sorted(candidates, key=lambda c: (-c.score, c.definition.path, c.definition.span.start_byte))
 
 
@@ -141,7 +159,8 @@ class _Gathering:
         candidate = self.candidates.setdefault(definition.id, Candidate(definition))
         candidate.detail = candidate.detail or detail
         for sign, value in signs.items():
-            candidate.signs[sign] = max(value, candidate.signs.get(sign, value))
+            if value > candidate.signs.get(sign, 0.0):
+                candidate.signs[sign] = value
 
     def add_mentions(self, mentions: Sequence[Mention]) -> None:
         """Add what the names in the window mean."""
@@ -263,7 +282,8 @@ def _add_own_signs(
 ) -> None:
     definition, signs = candidate.definition, candidate.signs
     signs["popularity"] = math.log1p(users.get(definition.name, 0))
-    signs["is_class"] = float(definition.kind in {"class", "interface", "type"})
+    signs["uses_in_file"] = math.log1p(around.n_uses.get(definition.name, 0))
+    signs["is_class"] = float(definition.kind in TYPE_KINDS)
     signs["is_method"] = float(definition.kind == "method")
     signs["is_constant"] = float(definition.kind in {"constant", "macro"})
     signs["same_folder"] = float(_folder(definition.path) == _folder(path or ""))
@@ -291,7 +311,8 @@ class _Echoes:
     def add_signs(self, candidate: Candidate) -> None:
         parts = set(split_identifiers(candidate.definition.name))
         for sign, terms in self._terms.items():
-            candidate.signs[sign] = len(parts & terms) / max(1, len(parts))
+            if shared := len(parts & terms):
+                candidate.signs[sign] = shared / len(parts)
 
 
 def _how(found: Resolved) -> dict[str, float]:

@@ -92,6 +92,10 @@ class CatalogueReader:
         rows = self._all("SELECT path, size, mtime_ns, reason FROM left_out")
         return {path: (size, mtime_ns, reason) for path, size, mtime_ns, reason in rows}
 
+    def data_version(self) -> int:
+        """Return a number that is another one after any other connection has committed a change."""
+        return int(self._all("PRAGMA data_version")[0][0])
+
     def content_hash(self, path: str) -> str | None:
         """Return the hash of a file's bytes as it was indexed, None for a file that is not."""
         row = self._one("SELECT content_hash FROM files WHERE path = ?", path)
@@ -171,14 +175,6 @@ class CatalogueReader:
         ]
         return sorted(uses, key=lambda use: (use.line, use.name))
 
-    def files_using(self, name: str) -> list[str]:
-        """Return the paths of the files that use a name, sorted."""
-        sql = (
-            "SELECT files.path FROM uses JOIN files ON files.id = file_id"
-            " WHERE name_id = (SELECT id FROM names WHERE name = ?) ORDER BY files.path"
-        )
-        return [row[0] for row in self._all(sql, name)]
-
     def bm25(self, terms: Iterable[str], n: int, exclude_path: str | None = None) -> list[tuple[str, float]]:
         """Return the definitions that match any of `terms` best.
 
@@ -236,7 +232,7 @@ class CatalogueReader:
 
     def _frequency(self, term: str) -> int:
         """Return in how many definitions a term stands, as of the last commit of another connection."""
-        version = self._all("PRAGMA data_version")[0][0]
+        version = self.data_version()
         if version != self._frequencies_version:
             self._frequencies.clear()
             self._frequencies_version = version

@@ -17,6 +17,7 @@ from typing import Self, TypeVar
 import numpy as np
 
 from indexer.build import Vectors, build_index, update_files
+from indexer.cached_reader import CachedReader
 from indexer.catalogue import Catalogue, Changes
 from indexer.embed import repair, vectors_name
 from indexer.errors import DamagedStoreError, DiskSpaceError, LockedError, StoreError
@@ -140,9 +141,10 @@ class OpenIndex:
         """Return what the cursor needs; goes without vectors until they are open."""
         with self._read_lock:
             vectors = self._vectors  # not closed while the lock is held
+            self._cached.refresh()
             result = retrieve(
                 query,
-                catalogue=self._reader,
+                catalogue=self._cached,
                 vectors=vectors.store if vectors else None,
                 embedder=vectors.embedder if vectors else None,
                 clock=time.perf_counter,
@@ -155,7 +157,8 @@ class OpenIndex:
     def related(self, query: RelatedQuery) -> tuple[Definition, ...]:
         """Return the definitions that an open file is likely to need soon; see `related`."""
         with self._read_lock:
-            return related(query, catalogue=self._reader, own_files=self._own_files)
+            self._cached.refresh()
+            return related(query, catalogue=self._cached, own_files=self._own_files)
 
     def search(self, text: str, n: int) -> tuple[Retrieved, ...]:
         """Return the definitions that a text describes; opens the vectors first, if there are any."""
@@ -260,6 +263,7 @@ class OpenIndex:
     def _open_catalogue(self) -> None:
         self._writer = Catalogue.open(self.index.catalogue_file)
         self._reader = Catalogue.open(self.index.catalogue_file, read_only=True)
+        self._cached = CachedReader(self._reader)
         if self._writer.rebuilt_because:
             self._notes.append(f"the index was made anew: {self._writer.rebuilt_because}")
 

@@ -131,7 +131,7 @@ class WithBuffer:
         """Return the imports of one file, as it was saved."""
         return self._catalogue.imports_of(path)
 
-    def files(self) -> Mapping[str, object]:
+    def files(self) -> Collection[str]:
         """Return every indexed path."""
         return self._catalogue.files()
 

@@ -58,8 +58,8 @@ class DefinitionSource(Protocol):
         """Return the imports of one file with the repository's files they may mean, best first."""
         ...
 
-    def files(self) -> Mapping[str, object]:
-        """Return every indexed path."""
+    def files(self) -> Collection[str]:
+        """Return every indexed path; a `RepoFiles` need not be arranged again."""
         ...
 
     def bm25(self, terms: Iterable[str], n: int, exclude_path: str | None = None) -> list[tuple[str, float]]:

@@ -29,7 +29,7 @@ TEXT_LINES = (2, 0)
 _MAX_WINDOW_CHARACTERS = 4_000
 _N_SHOWN_TERMS = 4
 _EXPLAINED_CHARACTERS = 1_000
-"""Of a definition, in search of shared terms to show: all of 40 long texts took longer than finding them."""
+"""Of a definition, in search of shared terms to show."""
 
 
 class VectorQuery(Protocol):
@@ -91,8 +91,10 @@ def lines_around(prefix: str, suffix: str, n_before: int, n_after: int) -> str:
 
 
 def _shared_terms(terms: Sequence[str], definition: Definition) -> str:
-    """Return the longest terms that a definition shares with a query: length goes with rarity."""
-    read = f"{definition.qualified_name} {definition.signature} {definition.text[:_EXPLAINED_CHARACTERS]}"
-    present = set(split_identifiers(read))
-    shared = sorted((term for term in terms if term in present), key=lambda term: (-len(term), term))
+    """Return the longest terms that stand in a definition: length goes with rarity.
+
+    Splitting all of 40 texts into terms would take longer than finding them.
+    """
+    read = f"{definition.name} {definition.signature} {definition.text[:_EXPLAINED_CHARACTERS]}".lower()
+    shared = sorted((term for term in terms if term in read), key=lambda term: (-len(term), term))
     return f"terms: {', '.join(shared[:_N_SHOWN_TERMS])}" if shared else "terms in its later lines"

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from indexer.declarations import Chain, chain_at_end
+from indexer.declarations import Chain, chain_at_end, return_type
 from indexer.headers import enclosing_class, enclosing_function, open_call
 from indexer.window import IDENTIFIER, KEYWORDS, names_in, window_after, window_before
 
@@ -54,6 +54,8 @@ class Surroundings:
     function_name: str
     signature_names: tuple[str, ...]
     """Names in the header of the function around the cursor: its parameters and their types."""
+    return_names: tuple[str, ...]
+    """Names in the type that this function is said to return."""
     before: str
     """The end of the prefix, as far back as anything is read."""
     n_uses: Mapping[str, int]
@@ -81,6 +83,7 @@ def read_surroundings(prefix: str, suffix: str) -> Surroundings:
         bases=bases,
         function_name=function_name,
         signature_names=names_in(signature),
+        return_names=return_type(signature),
         before=before,
         n_uses=Counter(IDENTIFIER.findall(counted)),
     )

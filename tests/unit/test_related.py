@@ -45,8 +45,8 @@ CATALOGUE = MemoryCatalogue(
 )
 
 
-def names(n: int = 99, prefix: str | None = None, **changes: int) -> list[str]:
-    query = RelatedQuery(PATH, n, prefix, **changes)
+def names(n: int = 99, prefix: str | None = None, visible_lines_before: int = 0) -> list[str]:
+    query = RelatedQuery(PATH, n, prefix, visible_lines_before=visible_lines_before)
     found = related(query, catalogue=CATALOGUE, own_files=OwnFiles())
     assert len({d.id for d in found}) == len(found)
     return [d.qualified_name for d in found]
