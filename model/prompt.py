@@ -89,8 +89,6 @@ class PromptBudget:
     suffix_tokens: int = 128
     line_tokens: int = 128
     """Of the cursor's line, from its end."""
-    live_lines: int = 0
-    """Whole lines before the cursor's that the live segment begins with and the frame goes without."""
     definition_tokens: int = 192
     """Of each definition, its path included."""
     definitions_tokens: int = 1152
@@ -175,7 +173,9 @@ def build_prompt(codec: TokenCodec, request: PromptRequest, budget: PromptBudget
     left -= len(sink) - 1
     suffix = _first_lines(codec, split_closers(request.suffix)[1], min(budget.suffix_tokens, left))
     left -= len(suffix)
-    frame_end = _frame_end(request, line_start, budget.live_lines)
+    frame_end = line_start
+    if request.n_frame_characters is not None:
+        frame_end = min(request.n_frame_characters, line_start)
     lines = _last_lines(codec, request.prefix[frame_end:line_start], min(budget.prefix_tokens, left))
     left -= len(lines)
     # A frame that is kept shows the same lines however many have been finished below it.
@@ -239,16 +239,6 @@ def definition_ids(codec: TokenCodec, definition: PromptDefinition, n_tokens: in
     n_name = min(_NAME_TOKENS, max(0, n_tokens // 2 - 1))  # half is the code's, whatever the path
     name = (codec.control.file_sep, *_last(codec.encode(_name(definition.path) + "\n"), n_name))
     return (*name, *_first_lines(codec, definition.text.rstrip() + "\n", max(0, n_tokens - len(name))))
-
-
-def _frame_end(request: PromptRequest, line_start: int, live_lines: int) -> int:
-    """The character of the prefix at which the frame ends and the live segment begins."""
-    if request.n_frame_characters is not None:
-        return min(request.n_frame_characters, line_start)
-    end = line_start
-    for _ in range(live_lines):
-        end = request.prefix.rfind("\n", 0, max(0, end - 1)) + 1
-    return end
 
 
 def _split_line(codec: TokenCodec, line: str) -> tuple[list[int], list[int]]:
