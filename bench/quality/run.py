@@ -141,11 +141,13 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=folders.index.parent / "bench")
     parser.add_argument("--models", type=Path, default=folders.models, help="where models are installed")
     parser.add_argument("--kind", action="append", choices=DRAWN_KINDS, help="all if left out")
+    parser.add_argument("--n", type=int, help="cases of each kind, drawn at random; all if left out")
     options = parser.parse_args()
     os.nice(_NICENESS)
     where = _where()  # of the code that runs, whatever is committed meanwhile
     cases = development_set(options.cache, frozen=options.set == "frozen")
-    cases = [case for case in cases if case.kind in (options.kind or DRAWN_KINDS)]
+    kinds = options.kind or DRAWN_KINDS
+    cases = [case for kind in kinds for case in _drawn([c for c in cases if c.kind == kind], options.n)]
     folders = replace(folders, models=options.models, index=options.cache / "index")
     with ExitStack() as stack:
         subjects, about = _subjects(folders, options, stack)
@@ -163,6 +165,11 @@ def main() -> None:
     file = RESULTS / f"quality-{options.set}-{about['commit']}.json"
     file.write_text(json.dumps(table, indent=1) + "\n", "utf-8")
     print(json.dumps({**about, "kinds": _selected(table["kinds"])}))
+
+
+def _drawn(cases: list[Case], n: int | None) -> list[Case]:
+    """Return so many cases in the order of their hashes: at random, and always the same first ones."""
+    return sorted(cases, key=lambda case: case.id)[:n]
 
 
 def _subjects(
