@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from indexer.languages import TooSlowError, language_of
-from indexer.parse import parse_file
+from indexer.parse import parse_definitions
 from indexer.resolve import DefinitionSource
 from indexer.source import hash_of
 from indexer.types import Definition, Import, RetrievalQuery, Span
 
 _MAX_BUFFERS = 8
-_MAX_BYTES = 2_000_000
+_MAX_BYTES = 1_000_000
 _MAX_PARSE_S = 0.5
 """Of processor time; a minified file is not worth a late completion."""
 _HEADER_LINES = 12
@@ -166,7 +166,7 @@ def _saved(path: str, source: bytes, catalogue: StampedSource) -> _Buffer | None
 
 def _read(path: str, source: bytes) -> _Buffer:
     try:
-        return _Buffer(source, parse_file(path, source, max_parse_s=_MAX_PARSE_S).definitions)
+        return _Buffer(source, parse_definitions(path, source, max_parse_s=_MAX_PARSE_S))
     except TooSlowError:
         return _Buffer(source, ())
 

@@ -40,7 +40,7 @@ from indexer.skeleton import (
 from indexer.source import decode_source
 from indexer.types import Definition, Kind, ParsedFile, Reference, Role, Span
 
-__all__ = ["parse_file", "role_of"]
+__all__ = ["parse_definitions", "parse_file", "role_of"]
 
 _HEAD_BYTES = 4096
 _MAX_NAME_BYTES = 200
@@ -96,7 +96,7 @@ class _File:
         )
 
 
-def parse_file(path: str, source: bytes, *, max_parse_s: float = _MAX_PARSE_S) -> ParsedFile:
+def parse_file(path: str, source: bytes) -> ParsedFile:
     """Return what a file defines, uses and imports.
 
     Args:
@@ -104,20 +104,17 @@ def parse_file(path: str, source: bytes, *, max_parse_s: float = _MAX_PARSE_S) -
             known language is read as plain text.
         source: As it lies on the disk, in any encoding. Spans count bytes of `decode_source(source)` in
             UTF-8.
-        max_parse_s: Of processor time that the grammar may take.
 
     Raises:
         TooSlowError: The grammar takes too long over it.
     """
-    spec = language_of(path, source[:_HEAD_BYTES]) or LANGUAGES["text"]
-    text = decode_source(source)
-    data = Source.of(text.encode("utf-8", "replace"))
-    file = _File(path, spec, role_of(path, spec), data)
+    file, text = _file(path, source)
+    spec, data = file.spec, file.source
     n_lines = len(data.lines) - (not data.lines[-1])
     if spec.wheel is None:
         found_sections = tuple(_document_definitions(file, text))
         return ParsedFile(path, spec.name, file.role, found_sections, (), (), n_lines, has_errors=False)
-    tree = parse_tree_within(spec.name, data.data, max_parse_s)
+    tree = parse_tree_within(spec.name, data.data, _MAX_PARSE_S)
     if is_garbage(tree):
         return ParsedFile(path, spec.name, file.role, (), (), (), n_lines, has_errors=True)
     found = outline(definition_matches(spec.name, tree), data, spec)
@@ -132,6 +129,34 @@ def parse_file(path: str, source: bytes, *, max_parse_s: float = _MAX_PARSE_S) -
         n_lines,
         tree.root_node.has_error,
     )
+
+
+def parse_definitions(path: str, source: bytes, *, max_parse_s: float) -> tuple[Definition, ...]:
+    """Return only what a file defines, as `parse_file` would; takes half as long.
+
+    Args:
+        path: As for `parse_file`.
+        source: The same.
+        max_parse_s: Of processor time that the grammar may take.
+
+    Raises:
+        TooSlowError: The grammar takes longer.
+    """
+    file, text = _file(path, source)
+    spec = file.spec
+    if spec.wheel is None:
+        return tuple(_document_definitions(file, text))
+    tree = parse_tree_within(spec.name, file.source.data, max_parse_s)
+    if is_garbage(tree):
+        return ()
+    found = outline(definition_matches(spec.name, tree), file.source, spec)
+    return tuple(_definition(file, one) for one in chosen(found, spec.name, file.source))
+
+
+def _file(path: str, source: bytes) -> tuple[_File, str]:
+    spec = language_of(path, source[:_HEAD_BYTES]) or LANGUAGES["text"]
+    text = decode_source(source)
+    return _File(path, spec, role_of(path, spec), Source.of(text.encode("utf-8", "replace"))), text
 
 
 def role_of(path: str, spec: LanguageSpec) -> Role:

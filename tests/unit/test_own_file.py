@@ -10,7 +10,7 @@ import pytest
 from memory_catalogue import Clock, MemoryCatalogue, definition
 
 from indexer.own_file import OwnFiles, WithBuffer, header_line, visible_lines
-from indexer.parse import parse_file
+from indexer.parse import parse_definitions, parse_file
 from indexer.retrieve import retrieve
 from indexer.types import Definition, RetrievalQuery
 
@@ -164,7 +164,7 @@ def test_typing_within_sight_reads_nothing_anew(monkeypatch: pytest.MonkeyPatch)
     own_files = OwnFiles()
     before, after = "def helper(n):\n    return n\n\n" + lines(200), "\n" + lines(200)
     first = own_files.definitions(query(before + "y", after), MemoryCatalogue([]))
-    monkeypatch.setattr("indexer.own_file.parse_file", None)
+    monkeypatch.setattr("indexer.own_file.parse_definitions", None)
     again = own_files.definitions(query(before + "\n\nz = y(", ")" + after), MemoryCatalogue([]))
     assert [d.text for d in again] == [d.text for d in first]
 
@@ -188,7 +188,7 @@ def test_of_a_long_function_around_the_cursor_the_beginning_is_retrieved() -> No
 
 
 def test_a_file_as_it_was_indexed_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("indexer.own_file.parse_file", None)
+    monkeypatch.setattr("indexer.own_file.parse_definitions", None)
     text = "def helper():\n    return 1\n"
     indexed = Indexed([STALE], hash="6b86")
     monkeypatch.setattr("indexer.own_file.hash_of", lambda source: "6b86")
@@ -218,3 +218,9 @@ def test_a_catalogue_with_a_buffer_says_the_same_of_it_everywhere() -> None:
     assert source.names_starting("bra", 5) == ["brand_new"]
     assert source.count_named(["brand_new"]) == {"brand_new": 1}
     assert WithBuffer(MemoryCatalogue([STALE]), PATH, []).definitions([STALE.id]) == []
+
+
+def test_definitions_alone_are_those_of_the_whole_parse() -> None:
+    assert parse_definitions("_pydecimal.py", FAR_TEXT.encode(), max_parse_s=60.0) == FAR_DEFINITIONS
+    notes = b"# One\n\ntext\n\n## Two\n\nmore\n"
+    assert parse_definitions("a.md", notes, max_parse_s=60.0) == parse_file("a.md", notes).definitions
