@@ -145,13 +145,12 @@ class MemoryBank:
             Whether something was encoded.
         """
         key = self._encoder.key(sink_ids, token_ids)
-        while not stop.is_set():
-            if self._store.locate(key) is not None:
-                return False
+        while not stop.is_set() and self._store.locate(key) is None:
             with self._free:
                 self._free.wait_for(lambda: self._n_foreground == 0)
             with self._model_in_use:
-                if self._n_foreground:
+                # whoever had the model meanwhile may have encoded the same
+                if self._n_foreground or stop.is_set() or self._store.locate(key) is not None:
                     continue
                 try:
                     self._encode(sink_ids, token_ids)
