@@ -153,7 +153,9 @@ class _Gathering:
         self._path = path
         self._resolver = resolver
         self._bases = [cls for name in around.bases for cls in resolver.classes(name, path)]
-        self._inference = Inference(resolver, around.before, path, self._bases)
+        own = resolver.in_file(path) if path and around.class_name else ()
+        self._own_classes = [d for d in own if d.name == around.class_name and d.kind in TYPE_KINDS][:1]
+        self._inference = Inference(resolver, around.before, path, [*self._own_classes, *self._bases])
 
     def _add(self, definition: Definition, detail: str, **signs: float) -> None:
         candidate = self.candidates.setdefault(definition.id, Candidate(definition))
@@ -187,7 +189,7 @@ class _Gathering:
     def _owners(self, receiver: Chain) -> Sequence[Definition]:
         """Return the classes whose members may stand after a dot."""
         if len(receiver) == 1 and receiver[0] in _SELF:
-            return self._bases
+            return [*self._own_classes, *self._bases]
         return self._inference.classes_of(receiver) if receiver else ()
 
     def add_imports(self, names: Iterable[str]) -> None:
@@ -226,13 +228,14 @@ class _Gathering:
             self._add(member, f"in module {name}", crowd=math.log1p(len(members)), **signs)
 
     def add_bases(self) -> None:
-        """Add the bases of the class around the cursor, and their members."""
+        """Add the bases of the class around the cursor, with their members, and its own members."""
         on_self = float(self._around.receiver[-1:] != () and self._around.receiver[-1] in _SELF)
         for base in self._bases:
             self._add(base, f"base of {self._around.class_name}", base=1.0)
-            for owner in self._inference.owners(base):
+        for cls in (*self._own_classes, *self._bases):
+            for owner in self._inference.owners(cls):
                 for member in self._resolver.members(owner)[:_MAX_MEMBERS]:
-                    detail = f"member of {owner.name}, a base of {self._around.class_name}"
+                    detail = f"member of {owner.name}, the class around"
                     overridden = float(member.name == self._around.function_name)
                     self._add(member, detail, base_member=on_self, own_member=1.0, overridden=overridden)
 

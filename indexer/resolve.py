@@ -129,7 +129,7 @@ class Resolver:
             return _resolved(members, "module") if members else _resolved(self.named(name), "name")
         if found := self.imported(name, path):
             return _resolved(found, "import")
-        if path and path != self._path and (own := self._top_level(name, path)):
+        if path and (own := self._top_level(name, path)):
             return _resolved(own, "file")
         return _resolved(self.named(name), "name")
 

@@ -90,6 +90,22 @@ def test_what_the_index_has_not_seen_yet_is_retrieved() -> None:
     assert {"LIMIT", "Ledger", "Ledger.post"} <= set(retrieved(query(before)))
 
 
+def test_a_member_of_the_class_around_the_cursor_is_retrieved_when_it_is_out_of_sight() -> None:
+    before = "class Ledger:\n    def post(self, amount): ...\n\n    def close(self):\n"
+    before += "".join(f"        x{i} = {i}\n" for i in range(200)) + "        self.po"
+    assert next(iter(retrieved(query(before)))) == "Ledger.post"
+
+
+def test_a_name_that_this_file_defines_means_that_and_not_a_namesake() -> None:
+    before = "def audit(n):\n    return n\n\n" + lines(200) + "y = audit("
+    namesake = definition("b.py", "audit")
+    of_buffer = query(before)
+    result = retrieve(
+        of_buffer, catalogue=MemoryCatalogue([namesake]), vectors=None, embedder=None, clock=Clock()
+    )
+    assert [row.definition.path for row in result.retrieved] == [PATH]
+
+
 def test_what_the_buffer_no_longer_has_is_not_retrieved() -> None:
     assert retrieved(query(lines(200) + "y = helper(")) == {}
 
