@@ -21,7 +21,9 @@ from indexer.walk import decode_source
 
 N_LINES = (5, 9)
 """Of a function that is worth writing again, first and last of the range."""
-_FILE_LINES = (60, 2500)
+_FILE_LINES = (120, 2500)
+_LINES_BEFORE = 60
+"""Above the function, at least: a prompt that is nearly empty would tell little."""
 _LONGEST_LINE = 110
 _SHORTEST_LINE = 12
 """Characters without indentation of a line in which the writer stops to think."""
@@ -91,6 +93,7 @@ def _is_worth_writing(definition: Definition, lines: list[str]) -> bool:
     return (
         definition.kind in {"function", "method"}
         and N_LINES[0] <= len(written) <= N_LINES[1]
+        and first >= _LINES_BEFORE
         and all(len(line) <= _LONGEST_LINE for line in written)
         and definition.name.strip("_") != "init"
     )

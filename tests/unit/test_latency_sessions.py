@@ -20,7 +20,7 @@ SLOW, FAST = ASK_AFTER_MS, ASK_AFTER_MS - 1
 
 SOURCE = (
     '"""A module."""\n\nimport os\n\n'
-    + "".join(f"CONSTANT_{number} = {number}\n" for number in range(80))
+    + "".join(f"CONSTANT_{number} = {number}\n" for number in range(120))
     + "\n\nclass Shop:\n    name = 'shop'\n\n"
     + "    @property\n    def total(self) -> int:\n        amounts = [item.price for item in self.items]\n"
     + "        rebate = self.rebate_of(amounts, os.environ)\n\n        return sum(amounts) - rebate\n\n"
