@@ -76,8 +76,7 @@ class PromptRequest:
     """What the completion is to begin with: a line break and an indentation where a block is to be filled."""
     n_frame_characters: int | None = None
     """Characters of `prefix`, whole lines, that the frame may show: where they are as for an earlier cursor,
-    the frame need not be computed again, and `PromptBudget.prefix_tokens` are the frame's alone. None leaves
-    the choice to `PromptBudget.live_lines`."""
+    the frame need not be computed again. None: all lines before the cursor's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ class PromptBudget:
     """The most tokens of each part; control tokens count too."""
 
     prefix_tokens: int = 512
-    """Whole lines before the cursor's."""
+    """Whole lines before the cursor's: those of the frame, and again of the live segment."""
     suffix_tokens: int = 128
     line_tokens: int = 128
     """Of the cursor's line, from its end."""
@@ -178,10 +177,8 @@ def build_prompt(codec: TokenCodec, request: PromptRequest, budget: PromptBudget
         frame_end = min(request.n_frame_characters, line_start)
     lines = _last_lines(codec, request.prefix[frame_end:line_start], min(budget.prefix_tokens, left))
     left -= len(lines)
-    # A frame that is kept shows the same lines however many have been finished below it.
-    n_above = budget.prefix_tokens - (len(lines) if request.n_frame_characters is None else 0)
-    n_prefix = min(n_above, left)
-    prefix = _last_lines(codec, request.prefix[:frame_end], n_prefix)
+    # The tokens are the frame's alone: a kept one shows the same lines however many are finished below it.
+    prefix = _last_lines(codec, request.prefix[:frame_end], min(budget.prefix_tokens, left))
     prompt = Prompt(
         sink=sink,
         definitions=(),

@@ -1,11 +1,13 @@
 """Prompts: what stands in each segment, and what a budget leaves out."""
 
+from dataclasses import replace
+
 import pytest
 from fake_model import FakeCodec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.prompt import PromptBudget, PromptDefinition, PromptRequest, build_prompt
+from model.prompt import PromptBudget, PromptDefinition, PromptRequest, add_definitions, build_prompt
 
 CODEC = FakeCodec()
 CONTROL = CODEC.control
@@ -173,3 +175,48 @@ def test_what_a_completion_begins_with_is_part_of_the_prompt():
     prompt = prompt_of("if x:", "\n", opening="\n    ")
     assert shown(prompt.live) == "<fim_middle>if x:\n   "
     assert (prompt.typed, prompt.opening, prompt.line) == (b" ", b"\n    ", b"if x:")
+
+
+# Frame and live segment
+
+LINES = "".join(f"line {i:03}\n" for i in range(100))
+
+
+def kept_prompt(typed, n_frame_characters, **budget):
+    request = PromptRequest("shop", "a.py", LINES + typed, "\nrest\n", n_frame_characters=n_frame_characters)
+    return build_prompt(CODEC, request, PromptBudget(**budget))
+
+
+def test_a_kept_frame_is_the_same_however_many_lines_are_finished_below_it():
+    """Also in a file of more lines than the prompt shows: what is above must not make room for them."""
+    frames = {
+        kept_prompt(typed, len(LINES), prefix_tokens=90).frame
+        for typed in ("x", "x = 1\n", "x = 1\ny = 2\n    z", "x = 1\n" * 12)
+    }
+    assert len(frames) == 1
+    (before, _) = frame_parts(kept_prompt("x", len(LINES), prefix_tokens=90))
+    assert before == LINES[-90:]
+
+
+def test_finished_lines_that_the_frame_goes_without_stand_in_the_live_segment():
+    prompt = kept_prompt("one = 1\ntwo = 2\nx = thr", len(LINES), prefix_tokens=90)
+    assert shown(prompt.live) == "<fim_middle>one = 1\ntwo = 2\nx ="
+    assert prompt.typed == b" thr"
+
+
+@pytest.mark.parametrize("n_frame_characters", [None, len(LINES)])
+@pytest.mark.parametrize("prefix_tokens", [45, 90, 1000])
+def test_the_lines_that_a_prompt_shows_are_counted(n_frame_characters, prefix_tokens):
+    prompt = kept_prompt("one\ntwo\nx", n_frame_characters, prefix_tokens=prefix_tokens, suffix_tokens=6)
+    above = shown(prompt.frame).partition("<fim_suffix>")[0] + shown(prompt.live)
+    assert prompt.n_lines_before == above.partition("<fim_prefix>")[2].count("\n") + 1
+    assert prompt.n_lines_after == frame_parts(prompt)[1].count("\n") + 1
+
+
+def test_definitions_can_be_added_later():
+    rows = [PromptDefinition(f"{i}.py", "aaaa\n" * 10) for i in range(4)]
+    budget = PromptBudget(definition_tokens=18, definitions_tokens=40)
+    request = PromptRequest("shop", "a.py", LINES + "x", "\n")
+    whole = build_prompt(CODEC, replace(request, definitions=rows), budget)
+    assert add_definitions(CODEC, build_prompt(CODEC, request, budget), rows, budget) == whole
+    assert whole.definitions
