@@ -77,10 +77,9 @@ def judge(package: Package, repository: Repository, cache: Path, arms: Sequence[
             ),
         ):
             query = RetrievalQuery(case.path, prefix, case.suffix, _N, deadline_ms=1e9)
+            ask = _asker(repository, catalogue)
             for arm in arms:
-                result = _asker(replace(repository, catalogue=catalogue))(
-                    replace(query, retrievers=ARMS[arm])
-                )
+                result = ask(replace(query, retrievers=ARMS[arm]))
                 ids = [row.definition.id for row in result.retrieved if row.definition.path != case.path]
                 for exact, shown in wanted:
                     if exact:
