@@ -39,8 +39,8 @@ unit: $(VENV)/.dev ## Only the tests that need no model
 test: lint model ## Set up, run every check and every test
 	$(BIN)/pytest
 
-bench-quality: model ## How good completions are, on fixed cases (SET=development for all; FAULTS=1 for broken arms)
-	@$(BIN)/python bench/quality/run.py --set $(or $(SET),frozen) $(if $(FAULTS),--faults)
+bench-quality: model ## How good completions are, on fixed cases (SET=development for all; PEER=1 for llama.cpp; FAULTS=1 for broken arms)
+	@$(BIN)/python bench/quality/run.py --set $(or $(SET),frozen) $(if $(PEER),--peer) $(if $(FAULTS),--faults)
 
 bench-latency: model ## How fast completions are, beside llama.cpp (about ten minutes; QUICK=1 for a trial)
 	@$(BIN)/python bench/latency/run.py $(if $(QUICK),--quick)
