@@ -28,7 +28,7 @@ __all__ = [
 LINE_TOKENS = 12
 """Of the line that contenders are compared on. What they write differs in length, and the one that writes
 less would win: so each request's time to the first token is taken as measured, and the tokens after it at the
-contender's own pace over all requests of its kind."""
+contender's own pace, over all sessions or over all requests with as many definitions."""
 
 SUMMARY_KEYS = (
     "prefill_rate_ratio",

@@ -104,6 +104,7 @@ class Bench:
                 for session in sessions:
                     self._replay(session, made[session.package], model, peer)
             self._results.peak_pss_mb = self._memory.mb
+            self._results.pss_mb_by_phase = self._memory.mb_by_phase
             del model
             gc.collect()
             session = max(sessions, key=lambda one: len(longest_line(one)))
@@ -149,14 +150,14 @@ class Bench:
 
     def _index(self, session: Session, workspaces: Workspaces) -> Workspace:
         self._say(f"indexing {session.package}")
-        with self._memory.watching():
+        with self._memory.watching("indexing"):
             workspace = workspaces.make(session)
         self._results.indexing.append(workspace.index)
         return workspace
 
     def _start_model(self) -> RunningModel:
         self._say("our model")
-        with self._memory.watching():
+        with self._memory.watching("loading"):
             started = time.perf_counter()
             model = assemble.start_model(self._folders, Settings(), self._results.notes.append)
             self._results.model_load_s = time.perf_counter() - started
@@ -187,7 +188,7 @@ class Bench:
                 file,
                 contenders,
                 lambda moment: _request(session, moment, workspace.retrieve, held),
-                after_request=self._memory.look,
+                after_request=lambda: self._memory.look("editing"),
             )
             self._results.samples += islice(samples, self._plan.most_requests)
         if peer is not None:

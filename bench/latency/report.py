@@ -52,6 +52,7 @@ class Results:
     indexing: list[IndexRun] = field(default_factory=list)
     model_load_s: float | None = None
     peak_pss_mb: float | None = None
+    pss_mb_by_phase: Mapping[str, float] = field(default_factory=dict)
     peer_pss_mb: float | None = None
     limits: Limits | None = None
     engines: Engines | None = None
@@ -67,8 +68,9 @@ class Results:
         ]
 
     def at_kind(self, contender: str, kind: Kind) -> dict[str, Any]:
-        """Return the figures of one contender at one kind of request."""
-        return of_timings(self.timings(contender, kind))
+        """Return the figures of one contender at one kind of request, at its pace over all sessions."""
+        every = [sample.timings[contender] for sample in self.samples if contender in sample.timings]
+        return of_timings(self.timings(contender, kind), every)
 
     def at_size(self, contender: str, size: int, state: State) -> dict[str, Any]:
         """Return the figures of one contender with so many tokens of definitions.
@@ -115,6 +117,7 @@ def table_of(results: Results) -> dict[str, Any]:
         "indexing": [asdict(run) for run in results.indexing],
         "model_load_s": results.model_load_s,
         "peak_pss_mb": results.peak_pss_mb,
+        "pss_mb_by_phase": dict(results.pss_mb_by_phase),
         "peer_pss_mb": results.peer_pss_mb,
         "samples": [asdict(sample) for sample in results.samples],
         "change_samples": [asdict(change) for change in results.changes],
@@ -262,6 +265,8 @@ def _engines_table(results: Results) -> Table:
         shown = ", ".join(f"{width}: {ms:.1f}" for width, ms in steps.ms_by_tokens.items())
         table.add_row(f"pass over so many tokens, {steps.n_past} past, ms", shown)
         table.add_row("weights read in a step, MB", f"{results.engines.step_weight_bytes / 1e6:.0f}")
+    for phase, peak_mb in results.pss_mb_by_phase.items():
+        table.add_row(f"our peak PSS while {phase}, MB", _figure(peak_mb))
     table.add_row("peer's peak PSS, MB", _figure(results.peer_pss_mb))
     return table
 

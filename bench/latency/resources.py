@@ -35,26 +35,31 @@ class PeakMemory:
 
     def __init__(self) -> None:
         self._left_out: set[int] = set()
-        self.mb: float | None = None
+        self.mb_by_phase: dict[str, float] = {}
+
+    @property
+    def mb(self) -> float | None:
+        """The peak of all phases; None if the system does not tell it."""
+        return max(self.mb_by_phase.values(), default=None)
 
     def leave_out(self, pid: int) -> None:
         """Do not count a process and what it starts."""
         self._left_out.add(pid)
 
-    def look(self) -> None:
+    def look(self, phase: str) -> None:
         """Take the sum now; costs some milliseconds."""
         now = pss_mb(self._pids())
         if now is not None:
-            self.mb = max(self.mb or 0.0, now)
+            self.mb_by_phase[phase] = max(self.mb_by_phase.get(phase, 0.0), now)
 
     @contextlib.contextmanager
-    def watching(self) -> Iterator[None]:
+    def watching(self, phase: str) -> Iterator[None]:
         """Look all the while from another thread; not for while something is timed."""
         done = threading.Event()
 
         def watch() -> None:
             while not done.wait(_BETWEEN_S):
-                self.look()
+                self.look(phase)
 
         thread = threading.Thread(target=watch, daemon=True)
         thread.start()
@@ -63,7 +68,7 @@ class PeakMemory:
         finally:
             done.set()
             thread.join()
-            self.look()
+            self.look(phase)
 
     def _pids(self) -> list[int]:
         found, open_ends = list[int](), [psutil.Process(os.getpid())]

@@ -27,6 +27,8 @@ from rich.console import Console
 
 from lsp_server.paths import Folders
 
+_FILE_WIDTH = 160
+"""Of tables that go to a file or a pipe."""
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 
 
@@ -46,7 +48,8 @@ def main() -> None:
     # A short path: sockets lie below it, whose paths may not be long.
     with tempfile.TemporaryDirectory(prefix="crosslight-latency-", ignore_cleanup_errors=True) as scratch:
         results = Bench(plan, folders, options.cache, options.seed, Path(scratch)).run()
-    print_tables(Console(stderr=True), results)
+    console = Console(stderr=True)
+    print_tables(console if console.is_terminal else Console(stderr=True, width=_FILE_WIDTH), results)
     RESULTS.mkdir(exist_ok=True)
     file = RESULTS / f"latency-{'quick-' if options.quick else ''}{results.about['commit']}.json"
     file.write_text(json.dumps(table_of(results), indent=1) + "\n", "utf-8")

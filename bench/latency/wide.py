@@ -24,7 +24,7 @@ from peer.llama import LlamaPeer
 from indexer.types import Definition
 from lsp_server import assemble
 from lsp_server.completer import RunningModel
-from lsp_server.config import RetrievalSettings, Settings
+from lsp_server.config import CompletionSettings, RetrievalSettings, Settings
 from lsp_server.feeding import prompt_budget
 from lsp_server.paths import Folders
 from model.memory import MemoryEncoder
@@ -36,8 +36,10 @@ from model.tokenizer import Tokenizer
 
 __all__ = ["Wide"]
 
-_SETTINGS = Settings(retrieval=RetrievalSettings(definitions=150))
-"""Room for 8,000 tokens of definitions and more, however short each of them is."""
+_SETTINGS = Settings(
+    completion=CompletionSettings(deadline_ms=600_000), retrieval=RetrievalSettings(definitions=150)
+)
+"""Room for 8,000 tokens of definitions and more, however short each of them is, and the time to read them."""
 _STEP_PAST_TOKENS = 1024
 _STEP_WIDTHS = (1, 4, 8, 16)
 

@@ -161,11 +161,11 @@ def test_figures_are_rounded_to_four_digits() -> None:
 def test_memory_is_that_of_the_tree_of_processes_without_those_left_out() -> None:
     alone = pss_mb([os.getpid()])
     peak = PeakMemory()
-    peak.look()
+    peak.look("editing")
     assert alone is not None
     assert peak.mb is not None
     assert peak.mb > 0
     peak = PeakMemory()
     peak.leave_out(os.getpid())
-    peak.look()
+    peak.look("editing")
     assert peak.mb == 0
