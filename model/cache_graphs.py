@@ -50,5 +50,5 @@ def write_cache_graphs(config: DecoderConfig, float_type: npt.DTypeLike, folder:
     get.add_input("start", np.int64, [2])
     get.add_input("end", np.int64, [2])
     get.constant("axes", np.array([0, 2], np.int64))
-    (folder / PUT_FILE).write_bytes(put.finish("cache_put", opset=24).SerializeToString())
-    (folder / GET_FILE).write_bytes(get.finish("cache_get").SerializeToString())
+    (folder / PUT_FILE).write_bytes(put.finish("cache_put", opset=24))
+    (folder / GET_FILE).write_bytes(get.finish("cache_get"))

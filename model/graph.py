@@ -22,11 +22,10 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from onnx import helper
 
 from model.attention import Attention, FusedAttention, ProductAttention
 from model.cache_graphs import write_cache_graphs
-from model.graph_writer import GraphWriter, value_info
+from model.graph_writer import GraphWriter
 from model.schemes import Matrix, Scheme, make_scheme
 from model.types import DecoderConfig, Quantization
 from model.weights import Weights
@@ -59,13 +58,11 @@ def build_decoder(
         graph = GraphWriter(data, DATA_FILE)
         decoder = _Decoder(graph, weights, make_scheme(quantization))
         decoder.write(on_progress)
-    model = graph.finish("decoder")
     properties = {"scheme": quantization.scheme, "weight_bits": str(quantization.weight_bits)}
     properties |= {"rotated": str(quantization.rotated), "n_positions": str(_n_positions(weights.config))}
     properties |= {"query_layers": " ".join(str(layer) for layer in query_layers(weights.config))}
     properties |= decoder.attention.properties
-    helper.set_model_props(model, properties)
-    (folder / GRAPH_FILE).write_bytes(model.SerializeToString())
+    (folder / GRAPH_FILE).write_bytes(graph.finish("decoder", properties=properties))
     write_cache_graphs(weights.config, make_scheme(quantization).float_type, folder)
     on_progress(1.0)
 
@@ -172,19 +169,6 @@ class _Decoder:
         return np.concatenate([self._weights.tensor(name) for name in names])
 
 
-def probe_graph() -> bytes:
-    """Return a serialized model of one node, to learn whether a provider works at all."""
-    shape = [1]
-    node = helper.make_node("Add", ["x", "x"], ["y"])
-    graph = helper.make_graph(
-        [node], "probe", [value_info("x", np.float32, shape)], [value_info("y", np.float32, shape)]
-    )
-    serialized: bytes = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10
-    ).SerializeToString()
-    return serialized
-
-
 def query_layers(config: DecoderConfig) -> tuple[int, ...]:
     """Return the layers whose queries are outputs: four, spread over the upper two thirds."""
     n_layers = config.n_layers
@@ -200,3 +184,12 @@ def _rotary_tables(config: DecoderConfig) -> tuple[npt.NDArray[np.float64], npt.
     frequencies = config.rope_theta ** (-np.arange(0, config.head_dim, 2) / config.head_dim)
     angles = np.outer(np.arange(_n_positions(config)), frequencies)
     return np.cos(angles), np.sin(angles)
+
+
+def probe_graph() -> bytes:
+    """Return a serialized model of one node, to learn whether a provider works at all."""
+    graph = GraphWriter()
+    graph.add_input("x", np.float32, [1])
+    graph.op("Add", ["x", "x"], "y")
+    graph.add_output("y", np.float32, [1])
+    return graph.finish("probe")

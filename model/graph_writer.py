@@ -6,7 +6,7 @@ written with it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import BinaryIO, Final
 
 import numpy as np
@@ -102,12 +102,15 @@ class GraphWriter:
         self._constants[name] = tensor
         return name
 
-    def finish(self, name: str, opset: int = 21) -> onnx.ModelProto:
-        """Return the graph as a model."""
+    def finish(self, name: str, *, opset: int = 21, properties: Mapping[str, str] | None = None) -> bytes:
+        """Return the graph as a serialized model, with these properties in its metadata."""
         opsets = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
-        return helper.make_model(
+        model = helper.make_model(
             self.graph(name), opset_imports=opsets, ir_version=10, producer_name="crosslight"
         )
+        helper.set_model_props(model, dict(properties or {}))
+        serialized: bytes = model.SerializeToString()
+        return serialized
 
     def graph(self, name: str) -> onnx.GraphProto:
         """Return what was collected."""
