@@ -20,6 +20,7 @@ from lsp_server.config import Settings
 from lsp_server.explain import explained
 from lsp_server.feeding import Concatenated, Fed, Feeding, Memories
 from lsp_server.frames import FrameKeeper
+from lsp_server.steady import SteadyDefinitions
 from lsp_server.trace import CompletionTrace, DefinitionTrace, RequestTrace, SegmentTokens
 from model.attribution import attention_on_memories
 from model.decode import DecodeOptions, Generation, generate
@@ -96,11 +97,13 @@ class Completer:
         self._settings = settings
         self._feeding = feeding or default_feeding(model, settings)
         self._frames = FrameKeeper()
+        self._steady = SteadyDefinitions()
         self._last: _Last | None = None
 
     def forget(self) -> None:
         """Forget the last completion: the next one finds nothing of its prompt computed."""
         self._frames.forget()
+        self._steady.forget()
         self._model.decoder.rewind(0)
 
     def complete(self, request: CompletionRequest) -> CompletionTrace:
@@ -147,8 +150,11 @@ class Completer:
             window = self._window(request, opening)
         with clock.phase("retrieval"):
             result, notes = self._retrieve(request, window)
+            retrieved = self._steady.choose(
+                (request.repo_name, request.path), request.prefix.count("\n"), result.retrieved
+            )
         with clock.phase("definitions"):
-            prompt = self._with_definitions(window, result.retrieved)
+            prompt = self._with_definitions(window, retrieved)
             fed = self._feeding.feed(prompt, encode_ms=request.encode_ms)
         generation = self._generate(request, prompt, fed, multi_line)
         clock.add(generation.elapsed_ms)
@@ -163,7 +169,7 @@ class Completer:
             replaces=0 if reason else finished.n_replaced,
             stop_reason=generation.stop_reason,
             suppression_reason=reason,
-            retrieved=_definition_traces(result.retrieved, prompt, fed),
+            retrieved=_definition_traces(retrieved, prompt, fed),
             retrieval_notes=notes,
             tokens=_segment_tokens(fed, generation.n_reused_tokens),
             n_generated_tokens=len(generation.token_ids),
