@@ -161,7 +161,7 @@ def test_json_is_one_completion_trace_with_all_its_fields(crosslight: Command, s
         "multi_line": False,
     }
     assert "Invoice.add_line" in {definition["qualified_name"] for definition in trace["retrieved"]}, trace
-    assert trace["tokens"]["definitions"]["computed"] > 0, trace
+    assert trace["tokens"]["definitions"]["copied"] > 0, trace
     assert trace["n_generated_tokens"] > 0, trace
     assert {"retrieval", "prompt", "prefill", "decode", "finish", "total"} <= trace["phases_ms"].keys()
 
