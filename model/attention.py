@@ -11,7 +11,9 @@ amplifies any difference, up to another choice of token. The sum over tokens (we
 products could differ, since the run time's matrix product splits long sums into blocks, whose length follows
 from how it spreads the work, and so from the number of rows. Therefore few rows are multiplied block by block
 and summed up, in the blocks that the product takes by itself when there are many (`sum_block`). What is
-masked has weight 0, so how far a pass looks beyond its last token makes no difference either.
+masked has weight 0, so how far a pass looks beyond its last token makes no difference either. All this holds
+for heads of at most 128 numbers, whose products with keys are never split, and of at least two rows: see
+`session.DecoderSession.run` for a lone token whose query heads share no keys.
 
 This file knows nothing of layers' other parts, nor of what lies in the cache.
 """
@@ -28,13 +30,17 @@ from model.types import DecoderConfig
 __all__ = ["Attention", "FusedAttention", "ProductAttention", "few_tokens", "sum_block"]
 
 _PRODUCT_STRIDE: Final = 128
-"""Columns and summands that the run time's fp32 product (MLAS) works on at a time, on every processor: with
-fewer columns as many more summands."""
+"""Columns and summands that the run time's fp32 product (MLAS) works on at a time: where half of the columns
+are enough, twice as many summands, and so on down to the fewest columns."""
+_FEWEST_COLUMNS: Final = 16
 
 
 def sum_block(config: DecoderConfig) -> int:
     """Return into how many summands the sum over tokens is split: entries are looked at by so many."""
-    return max(1, _PRODUCT_STRIDE * _PRODUCT_STRIDE // config.head_dim)
+    n_columns = n_summands = _PRODUCT_STRIDE
+    while n_columns > _FEWEST_COLUMNS and n_columns // 2 >= config.head_dim:
+        n_columns, n_summands = n_columns // 2, n_summands * 2
+    return n_summands
 
 
 def few_tokens(config: DecoderConfig) -> int:

@@ -130,7 +130,7 @@ class DecoderSession:
     def new_cache(self, capacity_tokens: int) -> KeyValueCache:
         """Allocate room for the keys and values of so many tokens."""
         config, dtype = self.config, self._float_type
-        n_entries = round_up(capacity_tokens, self._sum_block or 1) + self._companions
+        n_entries = round_up(capacity_tokens + self._companions, self._sum_block or 1)
         shape = (config.n_layers, config.n_kv_heads, n_entries, config.head_dim)
         room: Room
         if self._cache_sessions is None:
@@ -153,7 +153,8 @@ class DecoderSession:
     @property
     def _companions(self) -> int:
         """Rows that a lone token is computed beside; see `run`."""
-        return int(self.provider == "cpu" and not self._sum_block)
+        is_one_row = not self._sum_block or self.config.n_heads == self.config.n_kv_heads
+        return int(self.provider == "cpu" and is_one_row)
 
     def run(  # noqa: PLR0913 - one argument for each input of the graph
         self,
@@ -168,9 +169,10 @@ class DecoderSession:
         """Compute `token_ids` after the first `n_past` entries of `cache`, where their keys and values go.
 
         Entries before `n_past` are not touched, also when the run fails or is interrupted. Logits are the
-        same bit by bit however tokens are spread over passes. For that, where the fused form of attention
-        runs on the CPU, a lone token is computed twice, in two rows: for a single row the operator takes
-        another kernel, which sums in another order. The next token overwrites the second row's entry.
+        same bit by bit however tokens are spread over passes. For that, where attention would multiply a
+        single row on the CPU (in the fused form, and where no query heads share keys), a lone token is
+        computed twice, in two rows: for a single one the run time takes another kernel, which sums in another
+        order. The next token overwrites the second row's entry.
 
         Args:
             cache: Made by this session's `new_cache`, with room for `n_past + len(token_ids)` tokens.
