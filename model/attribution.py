@@ -43,8 +43,11 @@ def attention_on_memories(
         return np.zeros((len(asked), len(spans)), np.float32)
     n_tokens = prefill(decoder, parts).n_tokens
     decoder.rewind(n_tokens - 1)
-    last = parts[-1].token_ids[-1]  # it chose the first token; the last one has chosen nothing yet
-    queries = decoder.extend_with_queries([last, *asked[:-1]])
+    last = parts[-1]
+    # The prompt's last token chose the first that was generated; the last of those has chosen nothing yet.
+    ids = [last.token_ids[-1], *asked[:-1]]
+    position = last.first_position + last.n_tokens - 1
+    queries = decoder.extend_with_queries(ids, positions=range(position, position + len(ids)))
     keys = [decoder.keys(layer) for layer in decoder.query_layers]
     return attention_on_spans(queries, keys, range(n_tokens, n_tokens + len(asked)), spans)
 

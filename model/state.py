@@ -92,19 +92,23 @@ class DecodeState:
             with self._lock:
                 self._interrupt = None
 
-    def extend_with_queries(self, token_ids: Sequence[int]) -> npt.NDArray[np.floating]:
-        """Append a few tokens as `extend` does, and return what they asked of the buffer.
+    def extend_with_queries(
+        self, token_ids: Sequence[int], *, positions: Sequence[int]
+    ) -> npt.NDArray[np.floating]:
+        """Append a few tokens in one pass, which `cancel` does not end, and return what they asked for.
 
         Args:
-            token_ids: `CHUNK_TOKENS` at most; they go on after the last position.
+            token_ids: `CHUNK_TOKENS` at most.
+            positions: One for each token. The last one's in the buffer says nothing about them where a memory
+                stands there.
 
         Returns:
-            The queries of the layers in `query_layers`, (layers, tokens, heads, head_dim).
+            The queries of the layers in `query_layers`, (layers, tokens, heads, head_dim), with the rotary
+            embedding.
 
         Raises:
-            ValueError: More tokens or higher positions than there is room for.
+            ValueError: More tokens or higher positions than there is room for. Nothing was appended.
         """
-        positions = self._next_positions(len(token_ids))
         self._check_room(len(token_ids), positions)
         _, queries = self._session.run_with_queries(
             self._cache,

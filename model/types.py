@@ -139,7 +139,8 @@ class Memory:
     """
 
     key: str
-    """From `memory.memory_key`: equal keys mean equal arrays."""
+    """From `memory.memory_key`: equal keys mean arrays of the same tokens behind the same sink, computed by
+    the same model. They are equal but for what eight bits cost those that were read from the disk."""
     token_ids: tuple[int, ...]
     first_position: int
     """Of the first token; the others follow. The number of the sink's tokens."""
@@ -251,7 +252,9 @@ class Decoder(Protocol):
         """The layers that `extend_with_queries` tells of."""
         ...
 
-    def extend_with_queries(self, token_ids: Sequence[int]) -> npt.NDArray[np.floating]:
+    def extend_with_queries(
+        self, token_ids: Sequence[int], *, positions: Sequence[int]
+    ) -> npt.NDArray[np.floating]:
         """Append a few tokens and return their queries, (layers, tokens, heads, head_dim)."""
         ...
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from tiny_decoder import FP32, W8A8, load, load_golden
 
+from model.attribution import attention_on_memories
 from model.errors import Cancelled
 from model.memory import MemoryEncoder
 from model.memory_store import MemoryStore
@@ -423,3 +424,22 @@ def test_a_prompt_that_does_not_end_with_tokens_is_refused(session, end):
     last = memory if end == "a memory" else TokenRun((), 23)
     with pytest.raises(ValueError, match="ends with tokens"):
         prefill(DecodeState(session, CAPACITY), [TokenRun(SINK, 0), last])
+
+
+# Asking afterwards what was attended to
+
+
+@pytest.mark.parametrize("n_live", [1, 2, 12])
+def test_attention_is_asked_about_the_completion_that_was_made_also_right_behind_a_memory(
+    session, scheme, n_live
+):
+    parts, generated = composed(memories_of(session, [7, 20]), live=LIVE[:n_live]), ids(3, 5)
+    completed, asked = DecodeState(session, CAPACITY), DecodeState(session, CAPACITY)
+    prefill(completed, parts)
+    completed.extend(generated[:-1], logits="none")
+    attention = attention_on_memories(asked, parts, generated)
+    assert attention.shape == (5, 2)
+    assert (asked.token_ids, asked.positions) == (completed.token_ids, completed.positions)
+    atol = 1e-4 if scheme == "fp32" else 0.0
+    for layer in session.query_layers:
+        np.testing.assert_allclose(asked.keys(layer), completed.keys(layer), atol=atol, rtol=0)
