@@ -19,9 +19,13 @@ from model.catalog import DEFAULT_MODEL
 T = TypeVar("T")
 
 
-def _setting(default: T, doc: str, *, at_least: int | None = None) -> T:
-    """Declare one setting with its default, its documentation and its bound, beside its type."""
-    return field(default=default, metadata={"doc": doc, "at_least": at_least})
+def _setting(default: T, doc: str, *, at_least: int | None = None, at_most: int | None = None) -> T:
+    """Declare one setting with its default, its documentation and its bounds, beside its type.
+
+    Numbers of tokens have a highest value each, so that all of them together never ask for more positions
+    than models have, nor for a buffer that no machine has room for.
+    """
+    return field(default=default, metadata={"doc": doc, "at_least": at_least, "at_most": at_most})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +45,20 @@ class ModelSettings:
 class CompletionSettings:
     """How much is read and written for one completion."""
 
-    prefix_tokens: int = _setting(768, "Most tokens of whole lines before the cursor's.", at_least=16)
-    suffix_tokens: int = _setting(192, "Most tokens after the cursor.", at_least=0)
+    prefix_tokens: int = _setting(
+        768, "Most tokens of whole lines before the cursor's.", at_least=16, at_most=8_192
+    )
+    suffix_tokens: int = _setting(192, "Most tokens after the cursor.", at_least=0, at_most=4_096)
     prompt_tokens: int = _setting(
         1024,
         "Most tokens of the whole prompt but the definitions, names and the cursor's line included.",
         at_least=64,
+        at_most=16_384,
     )
-    max_line_tokens: int = _setting(64, "Most tokens of a single-line completion.", at_least=1)
-    max_block_tokens: int = _setting(192, "Most tokens of a multi-line completion.", at_least=1)
+    max_line_tokens: int = _setting(64, "Most tokens of a single-line completion.", at_least=1, at_most=2_048)
+    max_block_tokens: int = _setting(
+        192, "Most tokens of a multi-line completion.", at_least=1, at_most=2_048
+    )
     deadline_ms: int = _setting(
         20_000, "When generating must end; what was written until then is shown.", at_least=1
     )
@@ -59,8 +68,8 @@ class CompletionSettings:
 class RetrievalSettings:
     """How many definitions a completion is given."""
 
-    definitions: int = _setting(12, "Most definitions that the model attends to.", at_least=0)
-    definition_tokens: int = _setting(192, "Most tokens of one definition.", at_least=16)
+    definitions: int = _setting(12, "Most definitions that the model attends to.", at_least=0, at_most=128)
+    definition_tokens: int = _setting(192, "Most tokens of one definition.", at_least=16, at_most=1_024)
     deadline_ms: int = _setting(
         150, "When it is over, retrievers not yet asked are left out, and named.", at_least=1
     )
@@ -150,7 +159,9 @@ def _problem_with(value: object, hint: object, metadata: types.MappingProxyType[
     # bool is an int to isinstance, never to a user
     if not isinstance(value, typing.cast("type", hint)) or isinstance(value, bool) is not (hint is bool):
         return f"must be {typing.cast('type', hint).__name__}, not {value!r}"
-    at_least = metadata.get("at_least")
+    at_least, at_most = metadata.get("at_least"), metadata.get("at_most")
     if at_least is not None and typing.cast("int", value) < at_least:
         return f"must be at least {at_least}, not {value!r}"
+    if at_most is not None and typing.cast("int", value) > at_most:
+        return f"must be at most {at_most}, not {value!r}"
     return None

@@ -1,6 +1,10 @@
+import dataclasses
+
 import pytest
 
-from lsp_server.config import Settings, load_settings
+from lsp_server.config import CompletionSettings, RetrievalSettings, Settings, load_settings
+from model.graph import MAX_POSITIONS
+from model.prompt import MOST_SINK_TOKENS, PromptBudget
 
 
 def test_missing_file_means_all_defaults(tmp_path):
@@ -24,6 +28,7 @@ def test_values_are_read(tmp_path):
         ("[modle]\nname='x'\n", "unknown setting `modle`"),
         ("[model]\nthread = 2\n", "unknown setting `model.thread`"),
         ("[model]\nthreads = -1\n", "`model.threads` must be at least 0"),
+        ("[retrieval]\ndefinition_tokens = 40_000\n", "`retrieval.definition_tokens` must be at most 1024"),
         ("[model]\nthreads = true\n", "`model.threads` must be int"),
         ("[model]\nthreads = '2'\n", "`model.threads` must be int"),
         ("[model]\nprovider = 'gpu'\n", "`model.provider` must be one of 'auto', 'cpu', 'cuda'"),
@@ -39,3 +44,17 @@ def test_a_bad_value_is_named_and_keeps_its_default(tmp_path, text, said):
     assert len(loaded.problems) == 1
     assert said in loaded.problems[0]
     assert str(path) in loaded.problems[0]
+
+
+def test_no_settings_ask_for_more_positions_than_models_have():
+    most = {
+        one.name: one.metadata["at_most"]
+        for part in (CompletionSettings, RetrievalSettings)
+        for one in dataclasses.fields(part)
+        if one.name.endswith("tokens")
+    }
+    budget = PromptBudget()
+    names = 2 * MOST_SINK_TOKENS
+    read = 2 * most["prefix_tokens"] + most["suffix_tokens"] + budget.line_tokens + names + 16
+    written = max(most["max_line_tokens"], most["max_block_tokens"])
+    assert most["definition_tokens"] + read + written < MAX_POSITIONS
