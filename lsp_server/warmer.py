@@ -92,12 +92,12 @@ class Warmer:
             )
 
     def close(self) -> None:
-        """End the thread, in the middle of whatever it does."""
+        """End the thread, in the middle of whatever it encodes; a completion that runs is left alone."""
         self._stop.set()
         with self._changed:
             self._changed.notify_all()
         while self._thread.is_alive():
-            self._bank.cancel()
+            self._bank.cancel_preparing()
             self._thread.join(timeout=0.002)
 
     def _work(self) -> None:

@@ -77,7 +77,8 @@ class MemoryBank:
         self._clock = clock
         self._model_in_use = threading.Lock()
         self._free = threading.Condition()
-        self._n_foreground = 0  # guarded by the condition
+        self._n_foreground = 0  # guarded by the condition, as is the next one
+        self._is_preparing = False
         self._s_per_token: float | None = None
 
     @contextmanager
@@ -87,7 +88,7 @@ class MemoryBank:
             self._n_foreground += 1
         try:
             while not self._model_in_use.acquire(timeout=_ASK_AGAIN_S):
-                self._encoder.cancel()
+                self.cancel_preparing()
             try:
                 yield
             finally:
@@ -139,7 +140,7 @@ class MemoryBank:
         Args:
             sink_ids: The repository's.
             token_ids: Of the definition.
-            stop: Set to give up.
+            stop: Set, before `cancel_preparing` is called, to give up.
 
         Returns:
             Whether something was encoded.
@@ -147,25 +148,47 @@ class MemoryBank:
         key = self._encoder.key(sink_ids, token_ids)
         while not stop.is_set() and self._store.locate(key) is None:
             with self._free:
-                self._free.wait_for(lambda: self._n_foreground == 0)
+                self._free.wait_for(lambda: self._n_foreground == 0 or stop.is_set())
+            if stop.is_set():
+                break  # a completion may still have the model
             with self._model_in_use:
                 # whoever had the model meanwhile may have encoded the same
                 if self._n_foreground or stop.is_set() or self._store.locate(key) is not None:
                     continue
                 try:
-                    self._encode(sink_ids, token_ids)
+                    self._encode_ahead(sink_ids, token_ids)
                 except Cancelled:
                     continue
                 return True
         return False
 
+    def cancel_preparing(self) -> None:
+        """End what `prepare` encodes in another thread, if it does; what a completion encodes goes on.
+
+        It begins anew unless it was told to stop. Of no effect where it is just about to begin: to be
+        repeated until what is waited for has happened.
+        """
+        with self._free:
+            self._free.notify_all()  # those who wait for a completion may have been told to stop
+            if self._is_preparing:
+                self._encoder.cancel()
+
     def cancel(self) -> None:
-        """End the encoding in progress in another thread, if there is one."""
+        """End the encoding in progress in another thread, a completion's too, if there is one."""
         self._encoder.cancel()
 
     def close(self) -> None:
         """Write what waits to be written."""
         self._store.close()
+
+    def _encode_ahead(self, sink_ids: Sequence[int], token_ids: Sequence[int]) -> None:
+        with self._free:
+            self._is_preparing = True
+        try:
+            self._encode(sink_ids, token_ids)
+        finally:
+            with self._free:
+                self._is_preparing = False
 
     def _encode(self, sink_ids: Sequence[int], token_ids: Sequence[int]) -> Memory:
         started = self._clock()

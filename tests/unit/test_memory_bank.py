@@ -170,6 +170,29 @@ def test_encoding_ahead_is_given_up_in_its_middle(background):
     assert store.memories == {}
 
 
+def test_giving_up_what_is_encoded_ahead_leaves_a_completion_alone(background):
+    encoder = BlockingEncoder()
+    bank, _, _ = new_bank(encoder)
+    recalling = background.submit(recall, bank, [tokens(1)])
+    encoder.begun.wait()
+    bank.cancel_preparing()
+    encoder.finish()
+    assert recalling.result().temperatures == (COLD,)
+    assert encoder.n_cancelled == 0
+
+
+def test_what_waits_to_be_encoded_ahead_is_given_up_while_a_completion_runs(background):
+    bank, encoder, store = new_bank()
+    stop = threading.Event()
+    with bank.foreground():
+        preparing = background.submit(bank.prepare, SINK, tokens(1), stop=stop)
+        store.asked.wait()
+        stop.set()
+        bank.cancel_preparing()
+        assert not preparing.result()
+    assert encoder.encoded == []
+
+
 def test_what_was_cancelled_tells_nothing_of_the_cost(background):
     encoder = BlockingEncoder()
     bank, _, _ = new_bank(encoder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fake_memories import BlockingEncoder, FakeEncoder, FakeStore
@@ -136,3 +137,15 @@ def test_it_ends_in_the_middle_of_its_work(busy):
     assert busy.encoder.n_cancelled >= 1
     assert busy.encoder.encoded == []
     assert not any(thread.name == "warmer" for thread in threading.enumerate())
+
+
+def test_it_ends_while_a_completion_encodes_and_leaves_that_alone():
+    one = Workshop(BlockingEncoder())
+    with ThreadPoolExecutor(1) as completing, one.bank.foreground():
+        recalling = completing.submit(one.bank.recall, SINK, [ids_of("add")], encode_ms=None)
+        assert one.encoder.begun.wait(TIMEOUT_S)
+        one.warmer.expect(SINK, [ids_of("never")])
+        one.warmer.close()
+        one.encoder.finish()
+        assert recalling.result().temperatures == ("cold",)
+    assert one.encoder.n_cancelled == 0
