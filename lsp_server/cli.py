@@ -128,10 +128,10 @@ def complete(  # noqa: PLR0913, PLR0917 - options of a command
         trace = completer.complete(make_request(document, repository, retrieve, multi_line=multi_line))
         if explain:
             trace = completer.explain_last() or trace
-    if as_json:
-        print(trace.to_json())
-        return
-    print_completion(Console(), document, trace)
+        if as_json:
+            print(trace.to_json(), flush=True)
+            return
+        print_completion(Console(), document, trace)
     if repository is None and not no_retrieval:
         complain(f"no repository above {document.file}: completed from the file alone; name one with --root")
 
