@@ -163,6 +163,8 @@ class Completer:
                 generation.text, prefix=request.prefix, suffix=request.suffix, language=request.language
             )
             reason = finished.suppressed or _spoiled_syntax(request, finished)
+            if reason == "empty" and generation.stop_reason == "deadline":
+                reason = "deadline"  # not that there was nothing to write
         trace = CompletionTrace(
             request=_request_trace(request, multi_line),
             text="" if reason else finished.text,

@@ -22,6 +22,7 @@ from model.disk import human_bytes
 _GHOST = "italic bright_black"
 _WHY_NOTHING = {
     "empty": "the model has nothing to add here",
+    "deadline": "completion.deadline_ms was over before anything was written",
     "control_text": "the model wrote a control token as text",
     "damaged_text": "the model wrote characters that no source has",
     "prose": "the model wrote about the code instead of writing it",

@@ -1,5 +1,9 @@
 """The joints of one completion, with a byte tokenizer and a decoder that writes what a table says."""
 
+import itertools
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -7,6 +11,7 @@ from indexer.errors import WorkerError
 from indexer.types import Definition, Reason, RetrievalQuery, RetrievalResult, Retrieved, Span
 from lsp_server.completer import Completer, CompletionRequest, RunningModel
 from lsp_server.config import Settings
+from model.decode import generate
 from model.types import ControlTokens
 
 N_BYTES = 256
@@ -138,6 +143,15 @@ def test_what_is_not_shown_has_a_reason(prefix, suffix, text, reason):
     trace, _ = complete(prefix, suffix, text)
     assert (trace.text, trace.replaces) == ("", 0)
     assert trace.suppression_reason == reason
+
+
+def test_too_little_time_to_write_anything_is_not_told_as_nothing_to_write(monkeypatch):
+    seconds = itertools.count()
+    hurried = partial(generate, clock=lambda: float(next(seconds)))
+    monkeypatch.setattr("lsp_server.completer.generate", hurried)
+    settings = replace(Settings(), completion=replace(Settings().completion, deadline_ms=1_000))
+    trace, _ = complete("y = 0\n" * 100 + "x = ", "\n", "1", settings=settings)
+    assert (trace.text, trace.suppression_reason) == ("", "deadline")
 
 
 PHASES = ["prompt", "retrieval", "definitions", "prefill", "decode", "finish", "total"]
