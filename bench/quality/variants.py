@@ -65,6 +65,8 @@ class Variant:
     """Of the memories' keys: the inverse of the temperature in APE (arXiv 2502.05431)."""
     with_sink: bool = True
     """Whether memories were encoded behind the repository's sink."""
+    tokens: int = 192
+    """Of a definition at most, and of the positions that are kept for memories."""
     with_gap: bool = True
     """Whether positions are kept for memories where there are none."""
 
@@ -78,6 +80,9 @@ VARIANTS = {
     "memories 12": Variant(n=12),
     "memories 24": Variant(n=24),
     "memories 48": Variant(n=48),
+    "12 of 96 tokens": Variant(n=12, tokens=96),
+    "12 of 128 tokens": Variant(n=12, tokens=128),
+    "12 of 320 tokens": Variant(n=12, tokens=320),
     "random order": Variant(shuffled=True),
     "keys x 1.1": Variant(key_scale=1.1),
     "keys x 0.9": Variant(key_scale=0.9),
@@ -105,7 +110,6 @@ class Scorer:
         self._state = DecodeState(session, _MOST_TOKENS)
         self._encoder = MemoryEncoder(session, self.model_hash, max_tokens=512)
         self._memories: dict[str, Memory] = {}
-        self._memory_tokens = settings.retrieval.definition_tokens
         self._budget = replace(
             prompt_budget(settings), definitions_tokens=_MOST_TOKENS, total_tokens=_MOST_TOKENS
         )
@@ -125,7 +129,8 @@ class Scorer:
             definitions[: variant.n],
             n_frame_characters=end,
         )
-        prompt = build_prompt(self._codec, request, self._budget)
+        budget = replace(self._budget, definition_tokens=variant.tokens)
+        prompt = build_prompt(self._codec, request, budget)
         parts = self._parts(prompt, variant, case)
         likelihood = target_likelihood(self._state, self._codec, prompt, parts, case.target)
         return likelihood.nats, likelihood.n_bytes
@@ -138,7 +143,7 @@ class Scorer:
         if variant.shuffled:
             random.Random(case.id).shuffle(memories)
         prompt = replace(prompt, frame=(*sum(pasted, ()), *prompt.frame))
-        parts = prompt.with_memories(memories, self._memory_tokens if variant.with_gap else 0)
+        parts = prompt.with_memories(memories, variant.tokens if variant.with_gap else 0)
         if variant.seen_by_frame:
             sink, frame, *rest, live = parts
             return (sink, *rest, frame, live)
