@@ -175,7 +175,8 @@ class _Gathering:
                 "signature": float(mention.name in self._around.signature_names),
             }
             for definition, how in self._meant(mention):
-                self._add(definition, _place(mention, how), **signs, **how)
+                is_own = definition.path == self._path
+                self._add(definition, _place(mention, how, is_own=is_own), **signs, **how)
 
     def _meant(self, mention: Mention) -> Iterator[tuple[Definition, dict[str, float]]]:
         """Yield what one name means, and how that is known."""
@@ -324,11 +325,13 @@ def _how(found: Resolved) -> dict[str, float]:
     return {"imported": 1.0}
 
 
-def _place(mention: Mention, how: Mapping[str, float]) -> str:
+def _place(mention: Mention, how: Mapping[str, float], *, is_own: bool) -> str:
     side = "below" if mention.after else "above"
-    here = mention.n_lines == 0 and not mention.after
-    where = "on this line" if here else f"{mention.n_lines} line{'s' * (mention.n_lines != 1)} {side}"
-    return f"{'imported, ' if 'imported' in how else ''}named {where}"
+    where = (
+        f"{mention.n_lines} line{'s' * (mention.n_lines != 1)} {side}" if mention.n_lines else "on this line"
+    )
+    origin = "in this file, " if is_own else "imported, " if "imported" in how else ""
+    return f"{origin}named {where}"
 
 
 def _by_name(definitions: Sequence[Definition]) -> list[Resolved]:

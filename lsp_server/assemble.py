@@ -7,7 +7,9 @@ installed model, a completer a running decoder. Heavy imports stay inside functi
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -17,7 +19,6 @@ from lsp_server.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from indexer.client import IndexClient
     from indexer.vectors import ChromaServer
@@ -51,7 +52,8 @@ def repository_of(file: Path, folders: Folders) -> Path | None:
     """Return the repository of a file: what looks like one, or else the nearest folder that was indexed."""
     from indexer.repository import IndexFolder
 
-    indexed = (folder for folder in file.absolute().parents if IndexFolder.of(folders.index, folder).exists())
+    parents = Path(os.path.abspath(file)).parents  # noqa: PTH100 - resolve() would leave the tree by symlinks
+    indexed = (folder for folder in parents if IndexFolder.of(folders.index, folder).exists())
     return find_root(file) or next(indexed, None)
 
 

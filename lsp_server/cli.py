@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -137,15 +137,19 @@ def complete(  # noqa: PLR0913, PLR0917 - options of a command
 
 
 def _open_retrieval(stack: ExitStack, folders: Folders, repository: Path) -> Retrieve:
-    """Return what asks the repository's index, which is made if there is none, or finished.
+    """Return what asks the repository's index, which is made if there is none, and brought up to date.
 
     An index that cannot be had costs the retrieval, not the completion: the question then answers with the
     reason.
     """
     try:
         client = stack.enter_context(assemble.connect_index(folders))
-        if not _is_whole(client.open(repository)):
+        status = client.open(repository)
+        if not _is_whole(status):
             index_with_bar(client, repository, force=False)
+        elif not status.is_indexing:
+            with suppress(IndexerError):  # what is indexed already will do
+                client.index(repository, on_progress=lambda _: None, force=False)
     except IndexerError as error:
         reason = error
 

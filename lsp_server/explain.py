@@ -5,6 +5,7 @@ Knows attention as figures a token, and the text that the tokens wrote; how eith
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +18,39 @@ from lsp_server.trace import CompletionTrace, SourceTrace
 
 __all__ = ["explained"]
 
+_KEYWORDS: Final = frozenset(
+    {
+        *keyword.kwlist,
+        *(
+            "self",
+            "cls",
+            "this",
+            "super",
+            "const",
+            "let",
+            "var",
+            "new",
+            "function",
+            "export",
+            "extends",
+            "typeof",
+        ),
+        *(
+            "null",
+            "undefined",
+            "true",
+            "false",
+            "void",
+            "switch",
+            "case",
+            "default",
+            "public",
+            "private",
+            "static",
+        ),
+    }
+)
+"""Of the commonest languages: nobody asks where these come from."""
 _IDENTIFIER: Final = re.compile(rb"[A-Za-z_$\x80-\xff][\w$\x80-\xff]*")
 
 
@@ -54,11 +88,13 @@ def _sources(
     starts = np.concatenate(([0], ends[:-1]))
     sources = []
     for match in _IDENTIFIER.finditer(b"".join(tokens)):
+        name = match.group().decode("utf-8", "replace")
+        if name in _KEYWORDS:
+            continue
         rows = attention_sm[(ends > match.start()) & (starts < match.end())]
         if not len(rows):
             break  # only the first tokens of a long completion have figures
         of_memory = rows.mean(axis=0)
         best = int(of_memory.argmax())
-        name = match.group().decode("utf-8", "replace")
         sources.append(SourceTrace(name, ranks[best] + 1, float(of_memory[best])))
     return sources

@@ -79,9 +79,9 @@ def print_completion(console: Console, document: Document, trace: CompletionTrac
         )
     for source in trace.sources:
         definition = trace.retrieved[source.rank - 1]
+        place = f"{definition.path}:{definition.line} {definition.qualified_name}"
         console.print(
-            f"  {source.text}: looked {source.share:.0%} at {definition.path}:{definition.line} "
-            f"{definition.qualified_name}",
+            f"  {source.text}: {source.share:.0%} of all that it looked at was {place}",
             highlight=False,
             markup=False,
             soft_wrap=True,
@@ -107,7 +107,7 @@ def _given(definition: DefinitionTrace) -> str:
         return "did not fit"
     parts = [f"{definition.n_tokens} tokens", definition.memory]
     if definition.attention_share is not None:
-        parts.append(f"{definition.attention_share:.0%} of the attention")
+        parts.append(f"{definition.attention_share:.0%} of the attention on these")
     return ", ".join(filter(None, parts))
 
 

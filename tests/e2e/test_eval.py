@@ -44,14 +44,14 @@ def test_a_users_repository_is_evaluated_and_nothing_is_done_twice(crosslight, s
     table = json.loads(first.stdout)
     assert set(table["kinds"]) == {"cross-file", "line", "block"}
     for arms in table["kinds"].values():
-        assert set(arms) == {"off", "concatenated"}
+        assert set(arms) == {"off", "concatenated", "memories"}
         for figures in arms.values():
             assert figures["n"] == 2
             assert figures["nll_per_byte"]["mean"] > 0
             assert 0 <= figures["exact_match"]["low"] <= figures["exact_match"]["high"] <= 1
-    assert "12 of 12 answers\n" in first.stderr
+    assert "18 of 18 answers\n" in first.stderr
     second = crosslight(*arguments)
-    assert "12 of 12 answers, 12 from earlier runs" in second.stderr
+    assert "18 of 18 answers, 18 from earlier runs" in second.stderr
     assert json.loads(second.stdout) == table
 
 

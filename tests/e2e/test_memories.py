@@ -57,12 +57,11 @@ def test_memories_are_warm_in_the_next_process_and_cold_where_they_were_deleted(
     assert temperatures(complete(unhurried, repository / BILL)[0]) == {"warm"}
 
 
-def test_changed_text_is_encoded_again(unhurried: Command, repository: Path) -> None:
+def test_changed_text_is_found_and_encoded_again(unhurried: Command, repository: Path) -> None:
     complete(unhurried, repository / BILL)
     billing = repository / "billing.py"
     billing.write_text(billing.read_text().replace("amount_cents: int)", "amount_in_cents: int)"))
-    unhurried.ok("index", repository)
-    trace, _ = complete(unhurried, repository / BILL)
+    trace, _ = complete(unhurried, repository / BILL)  # which brings the index up to date
     rows = {row["qualified_name"]: row["memory"] for row in trace["retrieved"]}
     assert rows["Invoice.add_line"] == "cold", trace
     assert "warm" in rows.values(), trace

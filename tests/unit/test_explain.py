@@ -67,3 +67,10 @@ def test_of_a_long_completion_only_what_was_looked_at_is_told():
     attention = np.array([[0.4], [0.4]], np.float32)
     sources = explained(trace_of(1), [0], attention, [b"one", b" ", b"two"]).sources
     assert [one.text for one in sources] == ["one"]
+
+
+def test_keywords_come_from_nowhere():
+    tokens = [b"self", b".total", b" for", b" item"]
+    attention = np.full((4, 1), 0.4, np.float32)
+    sources = explained(trace_of(1), [0], attention, tokens).sources
+    assert [one.text for one in sources] == ["total", "item"]
