@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from indexer.affixes import n_common_at_end, n_common_at_start
 from indexer.languages import TooSlowError, language_of
 from indexer.parse import parse_definitions
 from indexer.resolve import DefinitionSource
@@ -216,35 +217,12 @@ def _after_change(definition: Definition, change: _Change) -> Definition | None:
 
 
 def _change(old: bytes, new: bytes) -> _Change | None:
-    start = _n_same_at_start(old, new)
+    start = n_common_at_start(old, new)
     if start == len(old) == len(new):
         return None
-    n_end = _n_same_at_end(old, new, min(len(old), len(new)) - start)
+    n_end = n_common_at_end(old, new, min(len(old), len(new)) - start)
     old_end, new_end = len(old) - n_end, len(new) - n_end
     first_line = new.count(b"\n", 0, start)
     n_lines = new.count(b"\n", start, new_end)
     added = n_lines - old.count(b"\n", start, old_end)
     return _Change(start, old_end, new_end, first_line, first_line + n_lines, added)
-
-
-def _n_same_at_start(a: bytes, b: bytes) -> int:
-    """Return how many bytes two texts share at their start; comparing slices is faster than bytes."""
-    low, high = 0, min(len(a), len(b))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if a[low:middle] == b[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
-def _n_same_at_end(a: bytes, b: bytes, limit: int) -> int:
-    low, high = 0, limit
-    while low < high:
-        middle = (low + high + 1) // 2
-        if a[len(a) - middle : len(a) - low] == b[len(b) - middle : len(b) - low]:
-            low = middle
-        else:
-            high = middle - 1
-    return low

@@ -6,6 +6,7 @@ ends is told by `scope.py`. A language without a grammar is judged by indentatio
 
 from __future__ import annotations
 
+from indexer.affixes import n_common_at_end, n_common_at_start
 from indexer.blocks import indentation_unit, is_only_closers, next_line, read, shape_of, split_rest
 from indexer.languages import Node, parse_tree
 from indexer.lexemes import has_grammar, indentation, lexemes, source_after, source_before, tagged
@@ -79,8 +80,8 @@ def parses_as_well(language: str | None, before: str, after: str) -> bool:
     """
     if language is None or not has_grammar(language) or before == after:
         return True
-    first = _n_common(before, after)
-    last = _n_common_at_end(before, after, min(len(before), len(after)) - first)
+    first = n_common_at_start(before, after)
+    last = n_common_at_end(before, after, min(len(before), len(after)) - first)
     start = before.rfind("\n", 0, max(0, first - _WINDOW_CHARACTERS)) + 1
     start = max(start, first - 2 * _WINDOW_CHARACTERS)  # a line may be longer than any window
     n_after = min(last, _WINDOW_CHARACTERS)
@@ -102,27 +103,3 @@ def _n_errors(language: str, text: str) -> int:
         if node.has_error:
             pending.extend(node.children)
     return n_errors
-
-
-def _n_common(one: str, other: str) -> int:
-    """The length of the common beginning, by bisection over comparisons of slices, which run in C."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
-def _n_common_at_end(one: str, other: str, limit: int) -> int:
-    """The length of the common end, at most `limit`."""
-    low, high = 0, limit
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[len(one) - middle : len(one) - low] == other[len(other) - middle : len(other) - low]:
-            low = middle
-        else:
-            high = middle - 1
-    return low

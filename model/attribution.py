@@ -7,19 +7,15 @@ Rows do not depend on the passes they are computed in, so the queries are those 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from model.prefill import prefill
 from model.provenance import Span, attention_on_spans
-from model.types import BufferPart, Decoder, Memory
+from model.types import CHUNK_TOKENS, BufferPart, Decoder, Memory
 
 __all__ = ["attention_on_memories"]
-
-_MOST_TOKENS: Final = 256
-"""Of a completion that are looked at: they are run in one pass."""
 
 
 def attention_on_memories(
@@ -38,7 +34,7 @@ def attention_on_memories(
         (tokens, memories), the latter in the order of `parts`; each from 0 to 1.
     """
     spans = _spans(parts)
-    asked = list(token_ids[:_MOST_TOKENS])
+    asked = list(token_ids[:CHUNK_TOKENS])
     if not spans or not asked:
         return np.zeros((len(asked), len(spans)), np.float32)
     n_tokens = prefill(decoder, parts).n_tokens

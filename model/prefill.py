@@ -7,17 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from model.types import BufferPart, Decoder, LogitRows, Memory, TokenRun
+from model.types import CHUNK_TOKENS, BufferPart, Decoder, LogitRows, Memory, TokenRun
 
 __all__ = ["Prefilled", "prefill"]
-
-_CHUNK_TOKENS: Final = 256
-"""Of a pass, between which the caller may stop; what was computed until then stays in the buffer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +84,9 @@ def _passes(
     pending = [*run.token_ids[start:], *draft]
     n_rows = len(draft) + 1 if wants_rows else 0
     position = run.first_position + start
-    while len(pending) - n_rows >= _CHUNK_TOKENS:
-        yield pending[:_CHUNK_TOKENS], position, "none"
-        pending = pending[_CHUNK_TOKENS:]
-        position += _CHUNK_TOKENS
+    while len(pending) - n_rows >= CHUNK_TOKENS:
+        yield pending[:CHUNK_TOKENS], position, "none"
+        pending = pending[CHUNK_TOKENS:]
+        position += CHUNK_TOKENS
     if pending:
         yield pending, position, range(len(pending) - n_rows, len(pending)) if n_rows else "none"

@@ -15,10 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.session import DecoderSession, Interrupt
-from model.types import BufferPart, LogitRows, Memory, TokenRun
-
-CHUNK_TOKENS: Final = 256
-"""Tokens of a pass at most. Fewer read the weights too often, more no longer fit the processor's caches."""
+from model.types import CHUNK_TOKENS, BufferPart, LogitRows, Memory, TokenRun
 
 
 class DecodeState:

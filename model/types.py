@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -162,6 +162,9 @@ class Memory:
 BufferPart = TokenRun | Memory
 """What a decoder's buffer is made of: tokens that are computed there, and memories that are copied."""
 
+
+CHUNK_TOKENS: Final = 256
+"""Tokens of a pass at most. Fewer read the weights too often, more no longer fit the processor's caches."""
 
 LogitRows = Literal["last", "all", "none"] | Sequence[int]
 """Of which new tokens the logits are wanted; numbers count from the first new one."""

@@ -6,9 +6,10 @@ from functools import partial
 
 import numpy as np
 import pytest
+from memory_catalogue import definition
 
 from indexer.errors import WorkerError
-from indexer.types import Definition, Reason, RetrievalQuery, RetrievalResult, Retrieved, Span
+from indexer.types import Reason, RetrievalQuery, RetrievalResult, Retrieved
 from lsp_server.completer import Completer, CompletionRequest, RunningModel
 from lsp_server.config import Settings
 from model.decode import generate
@@ -75,26 +76,11 @@ class ScriptedDecoder:
         return bytes(i for i in self._ids if i < N_BYTES).decode()
 
 
-def definition(name, text):
-    return Definition(
-        id=name,
-        path="lib.py",
-        language="python",
-        kind="function",
-        role="source",
-        name=name,
-        qualified_name=name,
-        signature=f"def {name}()",
-        docstring="",
-        span=Span(0, 9, 4, 6),
-        text=text,
-        content_hash=name,
-    )
-
-
 def retrieve_one(query: RetrievalQuery) -> RetrievalResult:
     row = Retrieved(
-        definition("helper", "def helper(): ..."), 0.5, (Reason("symbol", 1, "imported as helper"),)
+        definition("lib.py", "helper", "def helper(): ...", line=4),
+        0.5,
+        (Reason("symbol", 1, "imported as helper"),),
     )
     return RetrievalResult((row,), ("vector",), {"bm25": "no terms"}, {"symbol": 1.0})
 

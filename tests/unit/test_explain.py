@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from traces import trace_of as a_trace
 
 from lsp_server.explain import explained
-from lsp_server.trace import CompletionTrace, DefinitionTrace, RequestTrace
+from lsp_server.trace import CompletionTrace, DefinitionTrace
 
 
 def trace_of(n_definitions: int) -> CompletionTrace:
@@ -14,23 +15,7 @@ def trace_of(n_definitions: int) -> CompletionTrace:
         DefinitionTrace(rank, f"{rank}.py", 1, "function", f"f{rank}", (), 1.0, 10)
         for rank in range(1, n_definitions + 1)
     )
-    return CompletionTrace(
-        request=RequestTrace("app.py", 1, 1, "python", multi_line=False),
-        text="x",
-        replaces=0,
-        stop_reason="line_end",
-        suppression_reason=None,
-        retrieved=definitions,
-        retrieval_notes=(),
-        tokens={},
-        n_generated_tokens=3,
-        first_token_probability=None,
-        drafts_offered=0,
-        drafts_accepted=0,
-        phases_ms={},
-        model="m",
-        provider="cpu",
-    )
+    return a_trace("x", retrieved=definitions)
 
 
 def test_shares_are_of_the_attention_on_definitions_and_sum_to_one():

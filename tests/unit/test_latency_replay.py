@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fake_model import FakeCodec
+from memory_catalogue import definition
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
 
@@ -19,7 +20,7 @@ from latency.replay import READING_MS, replay
 from latency.session import ASK_AFTER_MS, Edit, Moment, Session
 from latency.workspace import definition_sets
 
-from indexer.types import Definition, RetrievalQuery, Retrieved, Span
+from indexer.types import RetrievalQuery, Retrieved
 from model.memory_store import MemoryStore
 from model.types import Memory
 
@@ -53,13 +54,6 @@ def names(definitions: Sequence[Retrieved]) -> str:
     return " ".join(row.definition.name for row in definitions)
 
 
-def definition(name: str, text: str) -> Definition:
-    span = Span(0, 1, 0, 1)
-    return Definition(
-        name, "b.py", "python", "function", "source", name, name, name, "", span, text, content_hash=name
-    )
-
-
 def request_at(moment: Moment) -> Request:
     return Request("repo", "a.py", "python", moment.prefix, moment.suffix, handing_out(()), (), 300.0)
 
@@ -91,7 +85,7 @@ def test_a_file_is_opened_for_a_while_before_the_first_request_and_pauses_are_th
 
 def test_definitions_change_once_at_each_size_and_are_warm_then() -> None:
     log: list[tuple[str, str, object]] = []
-    a, b = (Retrieved(definition(name, "text"), 1.0, ()) for name in "ab")
+    a, b = (Retrieved(definition("b.py", name, "text"), 1.0, ()) for name in "ab")
     sets = [(0, ()), (500, (a,)), (1000, (b,))]
     line = [request_at(Moment("keystroke", "x" * number, "", 0)) for number in range(n_keystrokes(3))]
     changes = list(ask_for_changes([Recording("one", log)], line, sets))
@@ -107,7 +101,7 @@ def test_definitions_change_once_at_each_size_and_are_warm_then() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_sets_of_definitions_share_none_and_stay_within_their_size(seed: int) -> None:
     codec = FakeCodec()
-    definitions = [definition(f"f{number}", "y" * (5 + number)) for number in range(60)]
+    definitions = [definition("b.py", f"f{number}", "y" * (5 + number)) for number in range(60)]
     sets = definition_sets(definitions, (0, 100, 200, 200), codec, seed)
     drawn = [row.definition.id for one in sets for row in one]
     assert len(drawn) == len(set(drawn))

@@ -1,30 +1,10 @@
 from pathlib import Path
 
 import pytest
+from traces import trace_of
 
 from lsp_server.document import Document
 from lsp_server.render import ghost_text
-from lsp_server.trace import CompletionTrace, RequestTrace
-
-
-def trace(text: str, replaces: int = 0) -> CompletionTrace:
-    return CompletionTrace(
-        request=RequestTrace("a.py", 1, 1, "python", multi_line=False),
-        text=text,
-        replaces=replaces,
-        stop_reason="line_end",
-        suppression_reason=None,
-        retrieved=(),
-        retrieval_notes=(),
-        tokens={},
-        n_generated_tokens=1,
-        first_token_probability=None,
-        drafts_offered=0,
-        drafts_accepted=0,
-        phases_ms={},
-        model="m",
-        provider="cpu",
-    )
 
 
 @pytest.mark.parametrize(
@@ -40,4 +20,4 @@ def trace(text: str, replaces: int = 0) -> CompletionTrace:
 )
 def test_ghost_text_stands_in_place(prefix, suffix, text, replaces, shown):
     document = Document(Path("a.py"), prefix, suffix)
-    assert ghost_text(document, trace(text, replaces), marked=True).plain == shown
+    assert ghost_text(document, trace_of(text, replaces=replaces), marked=True).plain == shown

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from memory_catalogue import definition
 
-from indexer.types import Definition, Retrieved, Span
+from indexer.types import Retrieved
 from lsp_server.steady import SteadyDefinitions
 
 DOCUMENT = ("shop", "app.py")
@@ -12,27 +13,7 @@ DOCUMENT = ("shop", "app.py")
 
 def found(names: str) -> tuple[Retrieved, ...]:
     """One definition a letter; a capital is another text of the same definition."""
-    return tuple(
-        Retrieved(
-            Definition(
-                id=name.lower(),
-                path="cart.py",
-                language="python",
-                kind="function",
-                role="source",
-                name=name,
-                qualified_name=name,
-                signature="",
-                docstring="",
-                span=Span(0, 1, 0, 1),
-                text=name,
-                content_hash=name,
-            ),
-            1.0,
-            (),
-        )
-        for name in names
-    )
+    return tuple(Retrieved(definition("cart.py", name.lower(), name), 1.0, ()) for name in names)
 
 
 def texts(rows: tuple[Retrieved, ...]) -> str:

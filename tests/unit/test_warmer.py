@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from fake_memories import BlockingEncoder, FakeEncoder, FakeStore
 from fake_model import FakeCodec
+from memory_catalogue import definition as definition_in
 
 from indexer.errors import WorkerError
-from indexer.types import Definition, Span
+from indexer.types import Definition
 from lsp_server.warmer import Warmer
 from model.memory_bank import MemoryBank
 from model.prompt import PromptDefinition, definition_ids, sink_ids
@@ -22,20 +23,7 @@ TIMEOUT_S = 30
 
 
 def definition(name: str) -> Definition:
-    return Definition(
-        id=name,
-        path="shop/cart.py",
-        language="python",
-        kind="function",
-        role="source",
-        name=name,
-        qualified_name=name,
-        signature=f"def {name}()",
-        docstring="",
-        span=Span(0, 1, 0, 1),
-        text=f"def {name}(): ...",
-        content_hash=name,
-    )
+    return definition_in("shop/cart.py", name, f"def {name}(): ...")
 
 
 def ids_of(name: str) -> tuple[int, ...]:
