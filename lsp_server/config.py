@@ -62,6 +62,11 @@ class CompletionSettings:
     deadline_ms: int = _setting(
         20_000, "When generating must end; what was written until then is shown.", at_least=1
     )
+    ahead: Literal["always", "plugged-in", "never"] = _setting(
+        "plugged-in",
+        "Whether definitions and next suggestions are computed before they are asked for; `plugged-in` stops "
+        "that on battery.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
