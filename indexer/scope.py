@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from indexer.blocks import closes, is_only_closers, next_line, read, shape_of, split_rest
-from indexer.lexemes import CLOSERS, Lexeme, indentation, lexemes, source_after, source_before
+from indexer.at_cursor import AtCursor
+from indexer.blocks import closes, is_only_closers, next_line, read, shape_of
+from indexer.lexemes import CLOSERS, Lexeme, indentation, lexemes
 
 __all__ = ["ScopeStop"]
 
@@ -52,23 +53,17 @@ class ScopeStop:
     definition beside the first. What closes the block is kept only if the file lacks it.
     """
 
-    def __init__(self, language: str | None, prefix: str, suffix: str) -> None:
-        """Read the surroundings of the cursor.
-
-        Args:
-            language: By the index's names; None if unknown, which is judged by indentation.
-            prefix: Text before the cursor, of any length.
-            suffix: Text after the cursor.
-        """
+    def __init__(self, cursor: AtCursor) -> None:
+        """Read the surroundings of the cursor, unless somebody did already."""
+        language = cursor.language
         self._language = language
         self._shape = shape_of(language)
-        self._source = source_before(language, prefix)
-        self._reading = read(language, self._source, lexemes(language, self._source))
+        self._source = cursor.source
+        self._reading = cursor.reading
         self._line = self._source.rpartition(b"\n")[2]
         self._n_lines = self._source.count(b"\n")
-        rest, below = split_rest(source_after(suffix))
-        self._is_closed_on_line = bool(rest) and is_only_closers(rest)
-        self._following = next_line(below)
+        self._is_closed_on_line = bool(cursor.rest) and is_only_closers(cursor.rest)
+        self._following = next_line(cursor.below)
 
     def check(self, generated: bytes) -> int | None:
         """Return how many bytes of `generated` to keep, and stop there; None to go on.

@@ -6,46 +6,46 @@ ends is told by `scope.py`. A language without a grammar is judged by indentatio
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from indexer.affixes import n_common_at_end, n_common_at_start
-from indexer.blocks import indentation_unit, is_only_closers, next_line, read, shape_of, split_rest
+from indexer.at_cursor import AtCursor
+from indexer.blocks import indentation_unit, is_only_closers, next_line, shape_of
 from indexer.languages import Node, parse_tree
-from indexer.lexemes import has_grammar, indentation, lexemes, source_after, source_before, tagged
+from indexer.lexemes import has_grammar, indentation, tagged
 
 __all__ = ["block_opening", "parses_as_well", "wants_multi_line"]
 
+_MAY_OPEN_IN_PYTHON: Final = re.compile(r"[:\"'\\]\Z|#")
+_MAY_OPEN_A_BRACE: Final = re.compile(r"[{\\]\Z|//|/\*|\*/|#|<!--|-->")
+"""What stands at a line's end, or as a comment behind it, if the line opens a block or ends a docstring."""
 _WINDOW_CHARACTERS = 24 * 1024
 """On either side of an insertion whose parse is judged."""
 
 
-def wants_multi_line(language: str | None, prefix: str, suffix: str) -> bool:
+def wants_multi_line(cursor: AtCursor) -> bool:
     """Return whether a completion here is to be a block: right after a line that opens an empty one.
 
     A block of Python that has only a docstring is empty; the end of that docstring's line is right after it.
-
-    Args:
-        language: By the index's names; None if unknown.
-        prefix: Text before the cursor, of any length.
-        suffix: Text after the cursor.
+    Most cursors stand in the middle of a line that can open nothing: there nothing is parsed.
     """
-    source = source_before(language, prefix)
-    rest, below = split_rest(source_after(suffix))
-    if rest and not is_only_closers(rest):
+    rest, shape = cursor.rest, shape_of(cursor.language)
+    if rest and not (shape == "braced" and rest.startswith(b"}") and is_only_closers(rest)):
+        return False  # an editor closed the brace by itself; anything else is the end of an expression
+    if not _may_open(cursor.language, cursor.prefix[cursor.prefix.rfind("\n") + 1 :].rstrip()):
         return False
-    reading = read(language, source, lexemes(language, source))
-    opener = reading.opener
+    opener = cursor.reading.opener
     if opener is None:
         return False
-    lines = source.split(b"\n")
+    lines = cursor.source.split(b"\n")
     if lines[-1].strip() and opener.end_line != len(lines) - 1:
         return False
-    if rest:
-        # An editor closed the brace by itself; anything else is the end of an expression.
-        return shape_of(language) == "braced" and rest.startswith(b"}")
-    following = next_line(below)
-    return not following or indentation(following) <= opener.indentation
+    following = next_line(cursor.below)
+    return bool(rest) or not following or indentation(following) <= opener.indentation
 
 
-def block_opening(language: str | None, prefix: str) -> str:
+def block_opening(cursor: AtCursor) -> str:
     """Return what a block completion begins with, at the line that opens the block or right below it.
 
     Behind that line, or behind the docstring below it, a line break and the body's indentation in the file's
@@ -53,15 +53,14 @@ def block_opening(language: str | None, prefix: str) -> str:
     header or stop. On a blank line right below, what that line lacks of the indentation, unless braces
     delimit blocks. Empty anywhere else.
     """
-    source = source_before(language, prefix)
-    opener = read(language, source, lexemes(language, source)).opener
+    source, opener = cursor.source, cursor.reading.opener
     if opener is None:
         return ""
     body = opener.margin + indentation_unit(source) if opener.body_margin is None else opener.body_margin
     *above, line = source.split(b"\n")
     if line.strip():
         return "\n" + body.decode("utf-8", "replace")
-    is_right_below = shape_of(language) != "braced" and above and above[-1].strip()
+    is_right_below = shape_of(cursor.language) != "braced" and above and above[-1].strip()
     if not is_right_below or not body.startswith(line):
         return ""
     return body.removeprefix(line).decode("utf-8", "replace")
@@ -89,7 +88,20 @@ def parses_as_well(language: str | None, before: str, after: str) -> bool:
     n_dropped = len(before) - cut if cut >= 0 else last - n_after
     old = before[start : len(before) - n_dropped]
     new = after[start : len(after) - n_dropped]
-    return _n_errors(language, new) <= _n_errors(language, old)
+    n_errors = _n_errors(language, new)  # mostly none, and then it does not matter how many there were
+    return n_errors == 0 or n_errors <= _n_errors(language, old)
+
+
+def _may_open(language: str | None, line: str) -> bool:
+    """Return whether a line, up to the cursor, may be the end of what opens a block; a blank one may.
+
+    Only told by its look, so that the middle of a line costs no reading.
+    """
+    if not line:
+        return True
+    if language == "python":
+        return bool(_MAY_OPEN_IN_PYTHON.search(line))
+    return shape_of(language) != "braced" or bool(_MAY_OPEN_A_BRACE.search(line))
 
 
 def _n_errors(language: str, text: str) -> int:

@@ -7,21 +7,21 @@ degrades to completing without, and the trace says why.
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from indexer.at_cursor import AtCursor
 from indexer.errors import IndexerError
 from indexer.scope import ScopeStop
 from indexer.syntax import block_opening, parses_as_well, wants_multi_line
-from indexer.types import Reason, RetrievalQuery, RetrievalResult, Retrieved
+from indexer.types import RetrievalQuery, RetrievalResult, Retrieved
 from lsp_server.config import Settings
 from lsp_server.explain import explained
 from lsp_server.feeding import Concatenated, Fed, Feeding, Memories
 from lsp_server.frames import FrameKeeper
 from lsp_server.steady import SteadyDefinitions
-from lsp_server.trace import CompletionTrace, DefinitionTrace, RequestTrace, SegmentTokens
+from lsp_server.trace import CompletionTrace
+from lsp_server.tracing import PhaseClock, definition_traces, request_trace, segment_tokens
 from model.attribution import attention_on_memories
 from model.decode import DecodeOptions, Generation, generate
 from model.memory_bank import MemoryBank
@@ -141,12 +141,11 @@ class Completer:
             return prompt, self._feeding.feed(prompt, encode_ms=None)
 
     def _complete(self, request: CompletionRequest) -> CompletionTrace:
-        clock = _PhaseClock()
+        clock = PhaseClock()
         with clock.phase("prompt"):
-            multi_line = request.multi_line
-            if multi_line is None:
-                multi_line = wants_multi_line(request.language, request.prefix, request.suffix)
-            opening = block_opening(request.language, request.prefix) if multi_line else ""
+            cursor = AtCursor(request.language, request.prefix, request.suffix)
+            multi_line = wants_multi_line(cursor) if request.multi_line is None else request.multi_line
+            opening = block_opening(cursor) if multi_line else ""
             window = self._window(request, opening)
         with clock.phase("retrieval"):
             result, notes = self._retrieve(request, window)
@@ -156,7 +155,7 @@ class Completer:
         with clock.phase("definitions"):
             prompt = self._with_definitions(window, retrieved)
             fed = self._feeding.feed(prompt, encode_ms=request.encode_ms)
-        generation = self._generate(request, prompt, fed, multi_line)
+        generation = self._generate(cursor, prompt, fed, multi_line=multi_line)
         clock.add(generation.elapsed_ms)
         with clock.phase("finish"):
             finished = finish(
@@ -166,14 +165,14 @@ class Completer:
             if reason == "empty" and generation.stop_reason == "deadline":
                 reason = "deadline"  # not that there was nothing to write
         trace = CompletionTrace(
-            request=_request_trace(request, multi_line),
+            request=request_trace(request.path, request.language, request.prefix, multi_line=multi_line),
             text="" if reason else finished.text,
             replaces=0 if reason else finished.n_replaced,
             stop_reason=generation.stop_reason,
             suppression_reason=reason,
-            retrieved=_definition_traces(retrieved, prompt, fed),
+            retrieved=definition_traces(retrieved, prompt, fed),
             retrieval_notes=notes,
-            tokens=_segment_tokens(fed, generation.n_reused_tokens),
+            tokens=segment_tokens(fed, generation.n_reused_tokens),
             n_generated_tokens=len(generation.token_ids),
             first_token_probability=(
                 math.exp(generation.log_probabilities[0]) if generation.log_probabilities else None
@@ -229,7 +228,7 @@ class Completer:
         )
         return result, late + tuple(f"{name}: {why}" for name, why in result.unavailable.items())
 
-    def _generate(self, request: CompletionRequest, prompt: Prompt, fed: Fed, multi_line: bool) -> Generation:
+    def _generate(self, cursor: AtCursor, prompt: Prompt, fed: Fed, *, multi_line: bool) -> Generation:
         settings = self._settings.completion
         options = DecodeOptions(
             max_tokens=settings.max_block_tokens if multi_line else settings.max_line_tokens,
@@ -237,7 +236,7 @@ class Completer:
             deadline_ms=settings.deadline_ms,
             n_log_probabilities=1,
         )
-        rule = ScopeStop(request.language, request.prefix, request.suffix) if multi_line else None
+        rule = ScopeStop(cursor) if multi_line else None
         return generate(
             self._model.decoder,
             self._model.codec,
@@ -260,73 +259,3 @@ def _spoiled_syntax(request: CompletionRequest, finished: Finished) -> str | Non
     before = request.prefix + request.suffix
     after = request.prefix + finished.text + request.suffix[finished.n_replaced :]
     return None if parses_as_well(request.language, before, after) else "parses_worse"
-
-
-def _request_trace(request: CompletionRequest, multi_line: bool) -> RequestTrace:
-    line_start = request.prefix.rfind("\n") + 1
-    return RequestTrace(
-        path=request.path,
-        line=request.prefix.count("\n") + 1,
-        column=len(request.prefix) - line_start + 1,
-        language=request.language,
-        multi_line=multi_line,
-    )
-
-
-def _definition_traces(
-    retrieved: Sequence[Retrieved], prompt: Prompt, fed: Fed
-) -> tuple[DefinitionTrace, ...]:
-    n_tokens = dict(zip(prompt.definition_ranks, map(len, prompt.definitions), strict=True))
-    temperatures = dict(zip(prompt.definition_ranks, fed.temperatures, strict=True))
-    return tuple(
-        DefinitionTrace(
-            rank=index + 1,
-            path=row.definition.path,
-            line=row.definition.span.start_line + 1,
-            kind=row.definition.kind,
-            qualified_name=row.definition.qualified_name,
-            reasons=tuple(map(_reason, row.reasons)),
-            score=row.score,
-            n_tokens=0 if temperatures.get(index) == "left out" else n_tokens.get(index, 0),
-            memory=temperatures.get(index),
-        )
-        for index, row in enumerate(retrieved)
-    )
-
-
-def _reason(reason: Reason) -> str:
-    return f"{reason.retriever} #{reason.rank}: {reason.detail}"
-
-
-def _segment_tokens(fed: Fed, n_reused: int) -> dict[str, SegmentTokens]:
-    """Share the reused tokens out over the segments, which stand in the buffer one after the other."""
-    tokens: dict[str, SegmentTokens] = {}
-    for segment in fed.segments:
-        reused = min(n_reused, segment.n_tokens)
-        n_reused -= reused
-        new = segment.n_tokens - reused
-        computed, copied = (0, new) if segment.is_copied else (new, 0)
-        tokens[segment.name] = SegmentTokens(computed=computed, reused=reused, copied=copied)
-    return tokens
-
-
-class _PhaseClock:
-    """Wall time by phase, in the order in which they ran."""
-
-    def __init__(self) -> None:
-        self._started = time.perf_counter()
-        self._phases_ms: dict[str, float] = {}
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        started = time.perf_counter()
-        yield
-        self._phases_ms[name] = (time.perf_counter() - started) * 1e3
-
-    def add(self, phases_ms: Mapping[str, float]) -> None:
-        """Take over phases that were timed elsewhere."""
-        self._phases_ms.update(phases_ms)
-
-    def phases_ms(self) -> dict[str, float]:
-        """Return all phases, and `total`: from the start until now."""
-        return self._phases_ms | {"total": (time.perf_counter() - self._started) * 1e3}

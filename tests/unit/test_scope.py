@@ -4,12 +4,13 @@
 
 import pytest
 
+from indexer.at_cursor import AtCursor
 from indexer.scope import ScopeStop
 
 
 def kept(language, prefix, suffix, generated):
     """What is kept when the rule is asked after each byte; None if it never stops."""
-    rule = ScopeStop(language, prefix, suffix)
+    rule = ScopeStop(AtCursor(language, prefix, suffix))
     data = generated.encode()
     for end in range(1, len(data) + 1):
         if (cut := rule.check(data[:end])) is not None:
@@ -104,5 +105,5 @@ def test_words_and_unknown_languages(language, prefix, suffix, generated, expect
 def test_a_rule_satisfies_the_models_protocol():
     from model.types import StopRule  # noqa: PLC0415 - only a test may know both packages
 
-    rule: StopRule = ScopeStop("python", "def f():\n    ", "")
+    rule: StopRule = ScopeStop(AtCursor("python", "def f():\n    ", ""))
     assert rule.check(b"") is None

@@ -2,6 +2,7 @@
 
 import pytest
 
+from indexer.at_cursor import AtCursor
 from indexer.syntax import block_opening, parses_as_well, wants_multi_line
 
 LONG_DOCSTRING = '"""Module.\n\n' + "from here on prose about classes\n" * 400 + '"""\n\n'
@@ -76,12 +77,12 @@ SINGLE = [
 
 @pytest.mark.parametrize(("language", "prefix", "suffix"), MULTI)
 def test_an_empty_block_wants_several_lines(language, prefix, suffix):
-    assert wants_multi_line(language, prefix, suffix)
+    assert wants_multi_line(AtCursor(language, prefix, suffix))
 
 
 @pytest.mark.parametrize(("language", "prefix", "suffix"), SINGLE)
 def test_elsewhere_one_line_is_wanted(language, prefix, suffix):
-    assert not wants_multi_line(language, prefix, suffix)
+    assert not wants_multi_line(AtCursor(language, prefix, suffix))
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,7 @@ def test_elsewhere_one_line_is_wanted(language, prefix, suffix):
     ],
 )
 def test_a_body_begins_in_the_files_own_style(language, prefix, expected):
-    assert block_opening(language, prefix) == expected
+    assert block_opening(AtCursor(language, prefix, "")) == expected
 
 
 FILLER = "def f(x):\n    return [x, (x)]\n\n\n" * 5000
@@ -146,5 +147,5 @@ def test_an_insertion_parses_as_well(language, before, after, expected):
 
 
 def test_lone_surrogates_are_survived():
-    assert not wants_multi_line("python", "x = '\udc80'\n", "\udc80\n")
+    assert not wants_multi_line(AtCursor("python", "x = '\udc80'\n", "\udc80\n"))
     assert parses_as_well("python", "x = \n", "x = '\udc80'\n")
