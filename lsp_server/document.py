@@ -13,7 +13,7 @@ from indexer.walk import decode_source
 from lsp_server.errors import UsageError
 
 MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
-_VERSION_CONTROL = (".git", ".hg", ".jj")
+VERSION_CONTROL = (".git", ".hg", ".jj")
 _PROJECT_FILES = (
     "pyproject.toml",
     "setup.py",
@@ -120,7 +120,7 @@ def find_root(file: Path) -> Path | None:
     makes no repository of everything they own).
     """
     folders = Path(os.path.abspath(file)).parents  # noqa: PTH100  (resolve() would leave the tree by symlinks)
-    for markers in (_VERSION_CONTROL, _PROJECT_FILES):
+    for markers in (VERSION_CONTROL, _PROJECT_FILES):
         for folder in folders:
             if folder != Path.home() and any((folder / marker).exists() for marker in markers):
                 return folder

@@ -1,0 +1,140 @@
+"""Open documents: where they lie, what language they are in, what stands around a cursor."""
+
+import pytest
+
+from lsp_server.server.buffer import Position
+from lsp_server.server.documents import Change, Documents
+from lsp_server.server.places import WorkspaceFolders, language_for, path_of
+
+
+@pytest.fixture
+def repository(tmp_path):
+    root = tmp_path / "shop"
+    (root / ".git").mkdir(parents=True)
+    (root / "src").mkdir()
+    return root
+
+
+def opened(folders, uri, text="", language_id="python", notebook=None):
+    documents = Documents("utf-16", folders)
+    return documents, documents.open(uri, language_id, 1, text, notebook)
+
+
+def test_a_file_is_named_by_its_repository(repository):
+    _, document = opened(WorkspaceFolders(), (repository / "src" / "app.py").as_uri())
+    assert (document.place.root, document.place.path) == (repository, "src/app.py")
+    assert document.place.repo_name == "shop"
+
+
+def test_a_folder_without_version_control_is_a_repository(tmp_path):
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    folders = WorkspaceFolders([folder.as_uri()])
+    _, document = opened(folders, (folder / "a b.py").as_uri())
+    assert (document.place.root, document.place.path) == (folder, "a b.py")
+    assert folders.roots() == (folder,)
+
+
+def test_a_repository_wins_over_the_folder_that_is_open_inside_of_it(repository):
+    folders = WorkspaceFolders([(repository / "src").as_uri()])
+    assert folders.root_of(repository / "src" / "app.py") == repository
+
+
+def test_a_project_file_above_the_open_folder_makes_no_repository(tmp_path):
+    (tmp_path / "package.json").write_text("{}")
+    (tmp_path / "inner").mkdir()
+    folders = WorkspaceFolders([(tmp_path / "inner").as_uri()])
+    assert folders.root_of(tmp_path / "inner" / "a.py") == tmp_path / "inner"
+
+
+def test_a_file_outside_of_any_repository_is_its_name(tmp_path):
+    _, document = opened(WorkspaceFolders(), (tmp_path / "a.py").as_uri())
+    assert (document.place.root, document.place.path) == (None, "a.py")
+
+
+def test_what_was_never_saved_belongs_to_the_first_folder(repository):
+    _, document = opened(WorkspaceFolders([repository.as_uri()]), "untitled:Untitled-1")
+    assert (document.place.root, document.place.path) == (repository, "Untitled-1.py")
+
+
+@pytest.mark.parametrize(
+    "uri", ["git:/x/a.py?HEAD", "output:log", "vscode-vfs://github/a/b.py", "", "x", "file:"]
+)
+def test_what_is_no_file_has_no_place(uri):
+    assert opened(WorkspaceFolders(), uri)[1].place is None
+
+
+def test_folders_come_and_go_while_files_are_open(tmp_path):
+    folders = WorkspaceFolders()
+    documents, document = opened(folders, (tmp_path / "a.py").as_uri())
+    folders.add(tmp_path.as_uri())
+    documents.place_again()
+    assert document.place.root == tmp_path
+    folders.remove(tmp_path.as_uri())
+    documents.place_again()
+    assert document.place.root is None
+
+
+@pytest.mark.parametrize(
+    ("language_id", "uri", "text", "language"),
+    [
+        ("python", "file:///a", "", "python"),
+        ("typescriptreact", "file:///a.tsx", "", "tsx"),
+        ("javascriptreact", "file:///a.jsx", "", "javascript"),
+        ("plaintext", "file:///a.go", "", "go"),
+        ("shellscript", "untitled:1", "", "bash"),
+        ("", "file:///run", "#!/usr/bin/env python3\n", "python"),
+        ("elm", "file:///a.elm", "", None),
+    ],
+)
+def test_the_editors_language_comes_first(language_id, uri, text, language):
+    assert language_for(language_id, uri, text) == language
+
+
+def test_a_path_is_read_from_its_uri():
+    assert str(path_of("file:///a%20b/c%23.py")) == "/a b/c#.py"
+    assert str(path_of("vscode-notebook-cell:/n/x.ipynb#W0")) == "/n/x.ipynb"
+
+
+def test_edits_apply_one_after_the_other():
+    documents, document = opened(WorkspaceFolders(), "untitled:1", "ab")
+    edits = [Change("x", Position(0, 0), Position(0, 1)), Change("!", Position(0, 2), Position(0, 2))]
+    documents.change("untitled:1", 2, edits)
+    assert (document.buffer.text, document.version) == ("xb!", 2)
+    documents.change("untitled:1", 3, [Change("new")])
+    assert document.buffer.text == "new"
+
+
+def test_an_edit_of_what_is_not_open_is_ignored():
+    documents, _ = opened(WorkspaceFolders(), "untitled:1")
+    assert documents.change("untitled:2", 1, [Change("x")]) is None
+    assert documents.close("untitled:2") is None
+
+
+def test_before_a_cell_stand_the_earlier_cells_of_its_language(tmp_path):
+    notebook = (tmp_path / "n.ipynb").as_uri()
+    documents = Documents("utf-16", WorkspaceFolders())
+    documents.open_notebook(notebook, ["c:1", "c:2", "c:3", "c:4"])
+    for uri, language_id, text in (
+        ("c:1", "python", "import os\n"),
+        ("c:2", "markdown", "# Title"),
+        ("c:3", "python", "os."),
+        ("c:4", "python", "later"),
+    ):
+        documents.open(uri, language_id, 1, text, notebook)
+    cell = documents.get("c:3")
+    assert documents.around(cell, Position(0, 3)) == ("import os\n\nos.", "")
+    assert cell.place.path == "n.py"
+    documents.move_cells(notebook, 0, 1, [])
+    assert documents.around(cell, Position(0, 3)) == ("os.", "")
+    documents.close_notebook(notebook)
+    assert documents.get("c:3") is None
+
+
+def test_recent_files_come_last_first(tmp_path):
+    documents = Documents("utf-16", WorkspaceFolders())
+    uris = [(tmp_path / f"{n}.py").as_uri() for n in range(3)]
+    for uri in uris:
+        document = documents.open(uri, "python", 1, "")
+    documents.change(uris[0], 2, [Change("x")])
+    assert [file.name for file in documents.recent_files(document)] == ["0.py", "1.py"]

@@ -1,0 +1,41 @@
+"""How long to wait for the next keystroke."""
+
+import pytest
+
+from lsp_server.server.pace import Pace
+
+
+def typed(interval_ms, latency_ms):
+    pace = Pace()
+    for n in range(200):
+        pace.key(1_000.0 + n * interval_ms)
+        pace.answered(latency_ms)
+    return pace
+
+
+@pytest.mark.parametrize(
+    ("interval_ms", "latency_ms", "wait_ms"),
+    [
+        (200, 50, 0),  # the answer is there long before the next key
+        (200, 100, 0),
+        (200, 200, 100),
+        (200, 1_000, 180),  # hardly any run would end
+        (900, 5_000, 250),  # nobody waits longer than this
+    ],
+)
+def test_the_wait_follows_typing_and_latency(interval_ms, latency_ms, wait_ms):
+    assert typed(interval_ms, latency_ms).wait_ms() == pytest.approx(wait_ms, abs=2)
+
+
+def test_a_wait_is_never_longer_than_the_time_between_two_keys():
+    for interval_ms in range(20, 900, 40):
+        for latency_ms in range(10, 3_000, 170):
+            pace = typed(interval_ms, latency_ms)
+            assert 0 <= pace.wait_ms() <= interval_ms + 1
+
+
+def test_a_pause_is_not_typing():
+    pace = typed(100, 100)
+    before = pace.interval_ms
+    pace.key(1e9)
+    assert pace.interval_ms == before
