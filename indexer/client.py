@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -19,14 +17,14 @@ import filelock
 
 from indexer.catalogue import Changes
 from indexer.errors import WorkerError
+from indexer.rendezvous import last_log_line, spawn_detached
 from indexer.report import IndexProgress, IndexStatus, IndexSummary
-from indexer.storage import private_folder, storage_errors
 from indexer.types import Definition, RelatedQuery, RetrievalQuery, RetrievalResult, Retrieved
 from indexer.wire import (
     PROTOCOL,
-    Rendezvous,
     definition_from_json,
     error_from_json,
+    index_meeting,
     receive,
     result_from_json,
     retrieved_from_json,
@@ -36,7 +34,6 @@ from indexer.wire import (
 _START_S = 30.0
 """How long a worker may take until it listens: its imports, on a busy machine."""
 _GREETING_S = 10.0
-_MAX_LOG_BYTES = 1_000_000
 _WORKER_ENVIRONMENT = MappingProxyType(
     {
         # Products of a few hundred rows: threads would wait for each other, at twice the processor time.
@@ -64,7 +61,7 @@ class IndexClient:
     def __init__(self, index_dir: Path, runtime_dir: Path, start: Sequence[str] | None) -> None:
         """Use `connect`."""
         self._index_dir = index_dir
-        self._meeting = Rendezvous.of(index_dir, runtime_dir)
+        self._meeting = index_meeting(index_dir, runtime_dir)
         self._start = start
         self._lock = threading.Lock()
         self._idle: list[Connection] = []
@@ -291,35 +288,18 @@ class IndexClient:
         raise self._failure(f"the index worker did not answer within {_START_S:.0f} s")
 
     def _spawn(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
-        log_file = self._meeting.log_file
-        private_folder(self._index_dir)
-        # Its own session: Ctrl-C in a terminal is for the client alone.
-        detached: dict[str, Any] = {"start_new_session": True}
-        if sys.platform == "win32":
-            detached = {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
-        with storage_errors(log_file):
-            if log_file.exists() and log_file.stat().st_size > _MAX_LOG_BYTES:
-                log_file.unlink()
-            handle = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            return subprocess.Popen(
+            return spawn_detached(
                 command,
-                stdin=subprocess.DEVNULL,
-                stdout=handle,
-                stderr=handle,
-                cwd=self._index_dir,
-                env=os.environ | _WORKER_ENVIRONMENT,
-                **detached,
+                log_file=self._meeting.log_file,
+                folder=self._index_dir,
+                environment=_WORKER_ENVIRONMENT,
             )
         except OSError as error:
             raise WorkerError(f"cannot start the index worker {command[0]}: {error.strerror}") from error
-        finally:
-            os.close(handle)
 
     def _failure(self, what: str) -> WorkerError:
         """Return an error with the last line of the worker's log."""
-        with contextlib.suppress(OSError):
-            lines = self._meeting.log_file.read_text("utf-8", "replace").strip().splitlines()
-            if lines:
-                return WorkerError(f"{what}: {lines[-1].strip()} (log: {self._meeting.log_file})")
-        return WorkerError(f"{what} (log: {self._meeting.log_file})")
+        line = last_log_line(self._meeting.log_file)
+        said = f"{what}: {line}" if line else what
+        return WorkerError(f"{said} (log: {self._meeting.log_file})")

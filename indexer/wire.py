@@ -7,20 +7,17 @@ A message is one JSON object. The worker greets first (`Greeting`). Then the ask
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
-import os
-import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from indexer import errors
 from indexer.errors import IndexerError
-from indexer.storage import own_folder
+from indexer.rendezvous import Rendezvous
 from indexer.types import (
     Definition,
     Reason,
@@ -34,38 +31,14 @@ from indexer.types import (
 PROTOCOL = 2
 """Raised whenever a message changes; a worker and an asker of different protocols never meet."""
 
-# A Unix socket's path is limited to 108 bytes on Linux and to 104 on macOS.
-_MAX_SOCKET_PATH_BYTES = 100
 
+def index_meeting(index_dir: Path, runtime_dir: Path) -> Rendezvous:
+    """Return where the worker of one index folder and this version answers.
 
-@dataclass(frozen=True, slots=True)
-class Rendezvous:
-    """Where the worker of one index folder and one version answers, and where it logs."""
-
-    address: str
-    family: Literal["AF_UNIX", "AF_PIPE"]
-    log_file: Path
-    lock_file: Path
-    version: str
-
-    @classmethod
-    def of(cls, index_dir: Path, runtime_dir: Path) -> Rendezvous:
-        """Return the meeting point of this version of the program; makes the private folder it lies in.
-
-        Raises:
-            StoreError: The folder cannot be made, or belongs to someone else.
-        """
-        version = program_version()
-        key = f"{index_dir.resolve()}\n{version}\n{PROTOCOL}"
-        name = f"index-{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}-{version}"
-        folder = own_folder(runtime_dir.absolute())
-        log_file, lock_file = folder / f"{name}.log", folder / f"{name}.lock"
-        if os.name == "nt":
-            return cls(rf"\\.\pipe\crosslight-{name}", "AF_PIPE", log_file, lock_file, version)
-        socket = folder / f"{name}.sock"
-        if len(os.fsencode(socket)) > _MAX_SOCKET_PATH_BYTES:
-            socket = own_folder(Path(tempfile.gettempdir()) / f"crosslight-{os.getuid()}") / socket.name
-        return cls(str(socket), "AF_UNIX", log_file, lock_file, version)
+    Raises:
+        StoreError: The folder of the socket cannot be made, or belongs to someone else.
+    """
+    return Rendezvous.of("index", f"{index_dir.resolve()}\n{PROTOCOL}", runtime_dir, program_version())
 
 
 def program_version() -> str:

@@ -22,10 +22,9 @@ from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from typing import Any, TypeVar
 
-import filelock
-
 from indexer.errors import IndexerError, StoreError
 from indexer.open_index import EmbedderSource, OpenIndex
+from indexer.rendezvous import Rendezvous, become_owner
 from indexer.report import IndexProgress, IndexStatus
 from indexer.repository import IndexFolder
 from indexer.storage import checked_root, private_folder, storage_errors
@@ -33,8 +32,8 @@ from indexer.types import Embedder
 from indexer.vectors import ChromaServer, VectorStore
 from indexer.wire import (
     PROTOCOL,
-    Rendezvous,
     error_to_json,
+    index_meeting,
     query_from_json,
     receive,
     related_query_from_json,
@@ -77,10 +76,10 @@ def serve(  # noqa: PLR0913 - each is one thing that the program decides
         StoreError: A folder or the socket cannot be made.
     """
     os.umask(0o077)
-    meeting = Rendezvous.of(index_dir, runtime_dir)
+    meeting = index_meeting(index_dir, runtime_dir)
     private_folder(index_dir)
     os.chdir(index_dir)  # no `.env` of a workspace is ever the current directory's
-    lock = _become_owner(meeting)
+    lock = become_owner(meeting, partial(_answers, meeting))
     if lock is None:
         return
     with lock, storage_errors(Path(meeting.address)):
@@ -96,19 +95,11 @@ def serve(  # noqa: PLR0913 - each is one thing that the program decides
             worker.close()
 
 
-def _become_owner(meeting: Rendezvous) -> filelock.BaseFileLock | None:
-    """Return the held lock, or None when another worker answers; one that is ending is waited for."""
-    lock = filelock.FileLock(meeting.lock_file, mode=0o600, thread_local=False)
-    deadline = time.monotonic() + _LOCK_PATIENCE_S
-    while True:
-        with contextlib.suppress(filelock.Timeout):
-            lock.acquire(timeout=0.2)
-            return lock
-        with contextlib.suppress(OSError, EOFError):
-            Client(meeting.address, meeting.family).close()
-            return None
-        if time.monotonic() > deadline:
-            raise StoreError(f"another process holds {meeting.lock_file} but does not answer; end it")
+def _answers(meeting: Rendezvous) -> bool:
+    with contextlib.suppress(OSError, EOFError):
+        Client(meeting.address, meeting.family).close()
+        return True
+    return False
 
 
 def _run(worker: _Worker, listener: Listener, idle_s: float, is_outdated: Callable[[], bool]) -> None:

@@ -15,7 +15,7 @@ from indexer.client import IndexClient
 from indexer.errors import RootError, WorkerError
 from indexer.report import IndexProgress
 from indexer.types import RelatedQuery, RetrievalQuery
-from indexer.wire import Rendezvous, receive
+from indexer.wire import index_meeting, receive
 from indexer.worker import _accept, at_low_priority
 
 N_EACH = 16
@@ -258,7 +258,7 @@ def test_without_a_command_and_a_worker_it_fails(tmp_path: Path) -> None:
 
 
 def test_a_long_runtime_folder_gets_a_short_socket(tmp_path: Path) -> None:
-    meeting = Rendezvous.of(tmp_path / "index", tmp_path / ("long" * 30))
+    meeting = index_meeting(tmp_path / "index", tmp_path / ("long" * 30))
     assert len(os.fsencode(meeting.address)) <= 100
 
 

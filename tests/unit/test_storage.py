@@ -5,7 +5,7 @@ import pytest
 
 from indexer.errors import StoreError
 from indexer.storage import own_folder
-from indexer.wire import Rendezvous
+from indexer.wire import index_meeting
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="a pipe has no folder")
 
@@ -32,9 +32,9 @@ def test_a_socket_never_lies_in_a_folder_of_someone_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
-    Rendezvous.of(tmp_path / "index", tmp_path / folder)
+    index_meeting(tmp_path / "index", tmp_path / folder)
     me = os.getuid()
     (tmp_path / f"crosslight-{me + 1}").mkdir()
     monkeypatch.setattr(os, "getuid", lambda: me + 1)
     with pytest.raises(StoreError, match="belongs to someone else"):
-        Rendezvous.of(tmp_path / "index", tmp_path / folder)
+        index_meeting(tmp_path / "index", tmp_path / folder)
