@@ -1,21 +1,25 @@
-"""The running state of one document's decoder: a cache buffer and what is in it.
+"""The running state of a decoder: a cache buffer, what is in it, and what was in it lately.
 
 Lengths advance only after a run succeeded, so a run that failed or was cancelled leaves nothing to repair:
-what it wrote lies behind the end. This file does not know what tokens mean, nor onnxruntime.
+what it wrote lies behind the end. What leaves the buffer for another text is kept aside for a while
+(`kept_runs.py`), and copied back instead of being computed again. This file does not know what tokens mean,
+nor onnxruntime.
 """
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from model.errors import Cancelled
+from model.kept_runs import Entry, KeptRuns, entries_of, n_in_common
 from model.session import DecoderSession, Interrupt
-from model.types import CHUNK_TOKENS, BufferPart, LogitRows, Memory, TokenRun
+from model.types import CHUNK_TOKENS, BufferPart, LogitRows, Memory
 
 
 class DecodeState:
@@ -25,36 +29,38 @@ class DecodeState:
     apart. For one thread at a time, but for `cancel`, which is for the others.
     """
 
-    def __init__(self, session: DecoderSession, capacity_tokens: int) -> None:
+    def __init__(self, session: DecoderSession, capacity_tokens: int, *, kept_bytes: int = 0) -> None:
         """Allocate the buffer, once.
 
         Args:
             session: May be shared with other states.
             capacity_tokens: Room; each token takes a key and a value in every layer and key-value head.
+            kept_bytes: How much of what left the buffer is kept; 0 keeps nothing.
         """
         self.capacity_tokens: Final = capacity_tokens
         self._session = session
         self._cache = session.new_cache(capacity_tokens)
-        self._token_ids: list[int] = []
-        self._positions: list[int] = []
-        self._attached: list[tuple[int, Memory]] = []  # (index of its first entry, memory), in buffer order
+        self._kept = KeptRuns(kept_bytes)
+        self._entries: list[Entry] = []
+        self._attached_ends: list[tuple[int, int]] = []  # first entry and end of each memory, in buffer order
         self._lock = threading.Lock()
         self._interrupt: Interrupt | None = None  # of the extend in progress; guarded by the lock
+        self._is_turn_cancelled = False  # guarded by the lock
 
     @property
     def n_tokens(self) -> int:
         """How many tokens the buffer holds."""
-        return len(self._token_ids)
+        return len(self._entries)
 
     @property
     def token_ids(self) -> tuple[int, ...]:
         """The tokens in the buffer, in its order."""
-        return tuple(self._token_ids)
+        return tuple(token for _, token, _ in self._entries)
 
     @property
     def positions(self) -> tuple[int, ...]:
         """The rotary positions of the tokens in the buffer."""
-        return tuple(self._positions)
+        return tuple(position for _, _, position in self._entries)
 
     def extend(
         self,
@@ -74,7 +80,7 @@ class DecodeState:
             (rows, vocab), in the order asked for; never memory that a later call writes to.
 
         Raises:
-            Cancelled: `cancel` was called. Passes that were complete stay in the buffer, the rest does not.
+            Cancelled: It was, or its turn. Passes that were complete stay in the buffer, the rest does not.
             ValueError: More tokens or higher positions than there is room for, a row that is not among the
                 new tokens, or not as many positions as tokens. Nothing was appended.
         """
@@ -82,6 +88,8 @@ class DecodeState:
         positions = self._next_positions(len(token_ids)) if positions is None else positions
         self._check_room(len(token_ids), positions)
         with self._lock:
+            if self._is_turn_cancelled:
+                raise Cancelled
             interrupt = self._interrupt = Interrupt()
         try:
             return self._run_in_chunks(token_ids, positions, rows, interrupt)
@@ -115,8 +123,7 @@ class DecodeState:
             rows=[],
             interrupt=Interrupt(),
         )
-        self._token_ids += token_ids
-        self._positions += positions
+        self._append(token_ids, positions)
         return queries
 
     @property
@@ -140,9 +147,8 @@ class DecodeState:
         self._check_room(memory.n_tokens, positions)
         start = self.n_tokens
         self._cache.put(start, memory.keys_lhtd, memory.values_lhtd)
-        self._token_ids += memory.token_ids
-        self._positions += positions
-        self._attached.append((start, memory))
+        self._append(memory.token_ids, positions, memory.key)
+        self._attached_ends.append((start, self.n_tokens))
 
     def detach(self, start: int) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
         """Return copies of the keys and values of the entries from `start` on, which leave the buffer.
@@ -162,47 +168,54 @@ class DecodeState:
         """
         if not 0 <= n_tokens <= self.n_tokens:
             raise ValueError(f"cannot rewind to {n_tokens} of {self.n_tokens} tokens")
-        kept = [(start, memory) for start, memory in self._attached if start < n_tokens]
-        if kept and (end := kept[-1][0] + kept[-1][1].n_tokens) > n_tokens:
+        kept = [ends for ends in self._attached_ends if ends[0] < n_tokens]
+        if kept and (end := kept[-1][1]) > n_tokens:
             raise ValueError(f"cannot rewind to {n_tokens}: a memory ends at {end}")
-        self._attached = kept
-        del self._token_ids[n_tokens:]
-        del self._positions[n_tokens:]
+        self._attached_ends = kept
+        del self._entries[n_tokens:]
 
     def reuse(self, parts: Sequence[BufferPart]) -> int:
-        """Rewind to what the buffer and `parts` have in common from the start, and return its length.
+        """Bring the buffer to what is at hand of `parts` from their start, and return its length.
 
+        That is what the buffer and they have in common, and what was computed of them before and is kept.
         Entries are in common if all before them are, and they are the same memory, whole, or the same token
-        at the same position.
+        at the same position. What the buffer loses is kept, if there is room.
         """
-        n_common = 0
-        attached = dict(self._attached)
-        for part in parts:
-            if isinstance(part, Memory):
-                held = attached.get(n_common)
-                n_equal = part.n_tokens if held is not None and held.key == part.key else 0
-            else:
-                n_equal = self._n_equal(n_common, part)
-            n_common += n_equal
-            if n_equal < part.n_tokens:
-                break
+        wanted = entries_of(parts)
+        n_common = n_in_common(self._entries, wanted)
+        self._kept.keep(self._entries, n_common, self._cache.get)
         self.rewind(n_common)
-        return n_common
+        while (found := self._kept.longest(wanted, self.n_tokens)) is not None:
+            run, end = found
+            start = self.n_tokens
+            self._check_room(end - start, [position for _, _, position in wanted[start:end]])
+            part = np.s_[:, :, start - run.start : end - run.start]
+            self._cache.put(start, run.keys_lhtd[part], run.values_lhtd[part])
+            self._entries += wanted[start:end]
+        return self.n_tokens
 
-    def _n_equal(self, start: int, run: TokenRun) -> int:
-        """How many tokens of a run stand in the buffer from `start` on, as tokens and not in a memory."""
-        limit = next((first for first, _ in self._attached if first >= start), self.n_tokens)
-        end = min(limit, start + run.n_tokens)
-        wanted = zip(run.token_ids, itertools.count(run.first_position), strict=False)
-        held = zip(self._token_ids[start:end], self._positions[start:end], strict=True)
-        pairs = enumerate(zip(held, wanted, strict=False))
-        return next((index for index, (one, other) in pairs if one != other), max(0, end - start))
+    def forget(self) -> None:
+        """Empty the buffer, and drop what is kept of what was in it."""
+        self.rewind(0)
+        self._kept.forget()
 
     def cancel(self) -> None:
         """End the `extend` in progress in another thread, in the middle of a pass, if there is one."""
         with self._lock:
             if self._interrupt is not None:
                 self._interrupt.trigger()
+
+    def cancel_turn(self) -> None:
+        """End the `extend` in progress, and until `close_turn` whatever begins: see `turns.Interruptible`."""
+        with self._lock:
+            self._is_turn_cancelled = True
+            if self._interrupt is not None:
+                self._interrupt.trigger()
+
+    def close_turn(self) -> None:
+        """Let what begins now run to its end again."""
+        with self._lock:
+            self._is_turn_cancelled = False
 
     def _run_in_chunks(
         self, token_ids: Sequence[int], positions: Sequence[int], rows: list[int], interrupt: Interrupt
@@ -220,16 +233,18 @@ class DecodeState:
                 rows=[rows[index] - start for index in wanted],
                 interrupt=interrupt,
             )
-            self._token_ids += chunk
-            self._positions += chunk_positions
+            self._append(chunk, chunk_positions)
             if len(wanted) == len(rows):
                 result = logits  # the usual case, without a copy: all rows lie in one chunk
             else:
                 result[wanted] = logits
         return result
 
+    def _append(self, token_ids: Sequence[int], positions: Sequence[int], key: str = "") -> None:
+        self._entries += zip(repeat(key), token_ids, positions, strict=False)
+
     def _next_positions(self, n_new: int) -> range:
-        start = self._positions[-1] + 1 if self._positions else 0
+        start = self._entries[-1][2] + 1 if self._entries else 0
         return range(start, start + n_new)
 
     def _check_room(self, n_new: int, positions: Sequence[int]) -> None:

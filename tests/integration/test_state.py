@@ -23,7 +23,7 @@ from tiny_decoder import (
 from model.errors import Cancelled
 from model.session import DecoderSession
 from model.state import CHUNK_TOKENS, DecodeState
-from model.types import Quantization, TokenRun
+from model.types import Memory, Quantization, TokenRun
 
 PASSES = {
     "one pass": [40],
@@ -234,6 +234,112 @@ def test_cancelling_when_nothing_runs_has_no_effect(w8a8, golden):
     state.extend(golden.token_ids)
     state.cancel()
     assert state.n_tokens == 40
+
+
+def test_a_cancelled_turn_ends_what_begins_later_and_nothing_after_it(w8a8, golden):
+    state = DecodeState(w8a8, 40)
+    state.extend(golden.token_ids[:4])
+    state.cancel_turn()
+    for _ in range(2):
+        with pytest.raises(Cancelled):
+            state.extend(golden.token_ids[4:])
+    state.close_turn()
+    state.extend(golden.token_ids[4:])
+    assert state.n_tokens == 40
+
+
+class CountingSession(InterruptingSession):
+    """Runs a real session and counts the tokens."""
+
+    def __init__(self, session: DecoderSession) -> None:
+        super().__init__(session, cancel_run=0)
+        self.n_computed = 0
+
+    def run(self, cache, token_ids, **arguments):
+        self.n_computed += len(token_ids)
+        return super().run(cache, token_ids, **arguments)
+
+
+def text(number: int) -> tuple[int, ...]:
+    """Return a hundred tokens that no other text begins with."""
+    return tuple((7 + index) * (number + 1) % 101 for index in range(100))
+
+
+def visit(state: DecodeState, ids: tuple[int, ...]) -> int:
+    """Bring a buffer to some tokens; return how many of them were at hand."""
+    n_reused = state.reuse([TokenRun(ids, 0)])
+    if n_reused < len(ids):
+        state.extend(ids[n_reused:], logits="none")
+    return n_reused
+
+
+def n_bytes(session: DecoderSession, n_tokens: int) -> int:
+    config = session.config
+    return n_tokens * 8 * config.n_layers * config.n_kv_heads * config.head_dim
+
+
+A, B = text(0), text(1)
+VISITS = {
+    "a place just left": ([A, B, A], 100),
+    "back and forth": ([A, B, A, B, A], 100),
+    "what it has in common with another place": ([A, B, A[:60] + B], 60),
+    "an edit in its middle": ([A, A[:30] + B[:50], A], 100),
+    "no more than what agrees": ([A, B, A[:70] + B[:20]], 70),
+    "joined from several runs": ([A, A[:50] + B, B, A[:50] + B], 150),
+    "after it was edited elsewhere": ([A, B, A[:70] + B, A], 100),
+    "few tokens are computed again": ([A[:40], B, A[:40]], 0),
+    "of two places the one left last": ([A, B, A[::-1], B[::-1], A], 0),
+}
+
+
+@pytest.mark.parametrize(("texts", "n_expected"), VISITS.values(), ids=VISITS.keys())
+def test_a_place_just_left_is_copied_back_bit_by_bit(w8a8, texts, n_expected):
+    session = CountingSession(w8a8)
+    state = DecodeState(session, 200, kept_bytes=n_bytes(w8a8, 260))
+    n_reused = [visit(state, ids) for ids in texts]
+    assert n_reused[-1] == n_expected
+    assert session.n_computed == sum(map(len, texts)) - sum(n_reused)
+    fresh = DecodeState(w8a8, 200)
+    fresh.extend(texts[-1], logits="none")
+    np.testing.assert_array_equal(state.extend([7]), fresh.extend([7]))
+    for layer in range(w8a8.config.n_layers):
+        np.testing.assert_array_equal(state.keys(layer), fresh.keys(layer))
+
+
+def test_random_visits_leave_the_buffer_exact_and_keep_no_more_than_there_is_room_for(w8a8):
+    rng = np.random.default_rng(5)
+    most = n_bytes(w8a8, 300)
+    state = DecodeState(w8a8, 400, kept_bytes=most)
+    n_reused = 0
+    for _ in range(120):
+        first, second = rng.permutation(3)[:2]
+        cut, end = rng.integers(0, 100, 2)
+        ids = text(first)[:cut] + text(second)[: end + 1]
+        n_reused += visit(state, ids)
+        assert state._kept.n_bytes <= most
+        fresh = DecodeState(w8a8, 400)
+        fresh.extend(ids, logits="none")
+        np.testing.assert_array_equal(state.extend([7]), fresh.extend([7]))
+    assert n_reused > 120 * 20
+
+
+def test_what_is_forgotten_is_computed_again(w8a8):
+    state = DecodeState(w8a8, 200, kept_bytes=n_bytes(w8a8, 300))
+    visit(state, A)
+    visit(state, B)
+    state.forget()
+    assert visit(state, A) == 0
+
+
+def test_nothing_is_kept_behind_a_memory(w8a8):
+    state = DecodeState(w8a8, 300, kept_bytes=n_bytes(w8a8, 300))
+    keys = np.ones((w8a8.config.n_layers, w8a8.config.n_kv_heads, 10, w8a8.config.head_dim), np.float32)
+    memory = Memory("m", tuple(range(10)), 0, keys, keys)
+    state.extend(A, logits="none")
+    state.attach(memory)
+    state.extend(B, logits="none", positions=range(100, 200))
+    assert visit(state, B[:20]) == 0
+    assert state.reuse([TokenRun(A, 0), memory, TokenRun(B, 100)]) == 100
 
 
 def test_the_cuda_graph_computes_what_its_weights_say(golden, tmp_path):
