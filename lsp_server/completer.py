@@ -7,29 +7,38 @@ degrades to completing without, and the trace says why.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from indexer.at_cursor import AtCursor
-from indexer.errors import IndexerError
 from indexer.scope import ScopeStop
 from indexer.syntax import block_opening, parses_as_well, wants_multi_line
-from indexer.types import RetrievalQuery, RetrievalResult, Retrieved
+from indexer.types import Retrieved
 from lsp_server.config import Settings
 from lsp_server.explain import explained
 from lsp_server.feeding import Concatenated, Fed, Feeding, Memories
 from lsp_server.frames import FrameKeeper
-from lsp_server.steady import SteadyDefinitions
+from lsp_server.requests import CompletionRequest, Retrieve
+from lsp_server.retrieving import Decided, DefinitionSource, in_background
 from lsp_server.trace import CompletionTrace
 from lsp_server.tracing import PhaseClock, definition_traces, request_trace, segment_tokens
 from model.attribution import attention_on_memories
 from model.decode import DecodeOptions, Generation, generate
+from model.kept_encodings import KeptEncodings
 from model.memory_bank import MemoryBank
 from model.postprocess import Finished, finish
-from model.prompt import Prompt, PromptDefinition, PromptRequest, add_definitions, build_prompt
+from model.prefill import read_ahead
+from model.prompt import (
+    Prompt,
+    PromptDefinition,
+    PromptRequest,
+    add_definitions,
+    build_prompt,
+)
 from model.types import Decoder, Provider, TokenCodec
 
-Retrieve = Callable[[RetrievalQuery], RetrievalResult]
+__all__ = ["Completer", "CompletionRequest", "Retrieve", "RunningModel", "default_feeding"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +59,33 @@ class RunningModel:
 
 
 @dataclass(frozen=True, slots=True)
-class CompletionRequest:
-    """What to complete, and from what."""
+class _Written:
+    """What the model was given, and what it wrote."""
 
-    repo_name: str
-    path: str
-    """Relative to the repository, POSIX."""
-    language: str | None
-    prefix: str
-    suffix: str
-    multi_line: bool | None = None
-    """None lets the syntax at the cursor decide."""
-    retrieve: Retrieve | None = None
-    """Asks the repository's index; None completes from the file alone."""
-    encode_ms: float | None = None
-    """How long the completion may wait for definitions to be encoded that no memory is kept of; the rest is
-    left out. None: as long as it takes."""
+    prompt: Prompt
+    fed: Fed
+    generation: Generation
+    n_reused: int
+    """Of the prompt's tokens, those that the buffer held before the completion began."""
+    elapsed_ms: Mapping[str, float]
+
+
+class _Trial:
+    """A completion with the definitions that its line had before, begun while the index is asked."""
+
+    def __init__(self, rows: Sequence[Retrieved], decoder: Decoder) -> None:
+        self.rows = tuple(rows)
+        self._decoder = decoder
+        self._is_over = threading.Event()
+
+    def end(self) -> None:
+        """End it, in the middle of a pass: there is something better to attend to. From any thread."""
+        self._is_over.set()
+        self._decoder.cancel()
+
+    def is_over(self) -> bool:
+        """Return whether it was ended."""
+        return self._is_over.is_set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +116,15 @@ class Completer:
         self._model = model
         self._settings = settings
         self._feeding = feeding or default_feeding(model, settings)
+        self._codec = KeptEncodings(model.codec)
         self._frames = FrameKeeper()
-        self._steady = SteadyDefinitions()
+        self._definitions = DefinitionSource(self._codec, self._feeding, settings.retrieval)
         self._last: _Last | None = None
 
     def forget(self) -> None:
         """Forget the last completion: the next one finds nothing of its prompt computed."""
         self._frames.forget()
-        self._steady.forget()
+        self._definitions.forget()
         self._model.decoder.rewind(0)
 
     def complete(self, request: CompletionRequest) -> CompletionTrace:
@@ -137,7 +158,8 @@ class Completer:
             retrieved: Best first.
         """
         with self._feeding.alone():
-            prompt = self._with_definitions(self._window(request, ""), retrieved)
+            best = retrieved[: self._settings.retrieval.definitions]
+            prompt = self._with_definitions(self._window(request, ""), best)
             return prompt, self._feeding.feed(prompt, encode_ms=None)
 
     def _complete(self, request: CompletionRequest) -> CompletionTrace:
@@ -147,16 +169,9 @@ class Completer:
             multi_line = wants_multi_line(cursor) if request.multi_line is None else request.multi_line
             opening = block_opening(cursor) if multi_line else ""
             window = self._window(request, opening)
-        with clock.phase("retrieval"):
-            result, notes = self._retrieve(request, window)
-            retrieved = self._steady.choose(
-                (request.repo_name, request.path), request.prefix.count("\n"), result.retrieved
-            )
-        with clock.phase("definitions"):
-            prompt = self._with_definitions(window, retrieved)
-            fed = self._feeding.feed(prompt, encode_ms=request.encode_ms)
-        generation = self._generate(cursor, prompt, fed, multi_line=multi_line)
-        clock.add(generation.elapsed_ms)
+        decided, written = self._write(request, cursor, window, clock, multi_line=multi_line)
+        prompt, fed, generation = written.prompt, written.fed, written.generation
+        self._definitions.keep(request, decided, prompt, fed)
         with clock.phase("finish"):
             finished = finish(
                 generation.text, prefix=request.prefix, suffix=request.suffix, language=request.language
@@ -170,9 +185,9 @@ class Completer:
             replaces=0 if reason else finished.n_replaced,
             stop_reason=generation.stop_reason,
             suppression_reason=reason,
-            retrieved=definition_traces(retrieved, prompt, fed),
-            retrieval_notes=notes,
-            tokens=segment_tokens(fed, generation.n_reused_tokens),
+            retrieved=definition_traces(decided.choice.rows, prompt, fed, left_out=decided.missed),
+            retrieval_notes=decided.notes,
+            tokens=segment_tokens(fed, written.n_reused),
             n_generated_tokens=len(generation.token_ids),
             first_token_probability=(
                 math.exp(generation.log_probabilities[0]) if generation.log_probabilities else None
@@ -197,38 +212,81 @@ class Completer:
             opening=opening,
             n_frame_characters=self._frames.n_characters(document, request.prefix, request.suffix),
         )
-        return build_prompt(self._model.codec, parts, self._feeding.budget(self._settings))
+        return build_prompt(self._codec, parts, self._feeding.budget(self._settings))
 
     def _with_definitions(self, window: Prompt, retrieved: Sequence[Retrieved]) -> Prompt:
         definitions = [PromptDefinition(row.definition.path, row.definition.text) for row in retrieved]
-        return add_definitions(self._model.codec, window, definitions, self._feeding.budget(self._settings))
+        return add_definitions(self._codec, window, definitions, self._feeding.budget(self._settings))
 
-    def _retrieve(
-        self, request: CompletionRequest, window: Prompt
-    ) -> tuple[RetrievalResult, tuple[str, ...]]:
-        nothing = RetrievalResult((), (), {}, {})
-        settings = self._settings.retrieval
-        if request.retrieve is None or settings.definitions == 0:
-            return nothing, ()
-        query = RetrievalQuery(
-            path=request.path,
-            prefix=request.prefix,
-            suffix=request.suffix,
-            n=settings.definitions,
-            deadline_ms=settings.deadline_ms,
-            visible_lines_before=window.n_lines_before,
-            visible_lines_after=window.n_lines_after,
-        )
-        try:
-            result = request.retrieve(query)
-        except IndexerError as error:
-            return nothing, (f"completed without retrieval: {error}",)
-        late = tuple(
-            f"{name}: left out, retrieval had taken {settings.deadline_ms} ms already" for name in result.late
-        )
-        return result, late + tuple(f"{name}: {why}" for name, why in result.unavailable.items())
+    def _write(
+        self,
+        request: CompletionRequest,
+        cursor: AtCursor,
+        window: Prompt,
+        clock: PhaseClock,
+        *,
+        multi_line: bool,
+    ) -> tuple[Decided, _Written]:
+        """Have the index and the model work at the same time.
 
-    def _generate(self, cursor: AtCursor, prompt: Prompt, fed: Fed, *, multi_line: bool) -> Generation:
+        With the definitions that the line had before, which are most often those that it will have, the model
+        begins at once. On a new line it reads what it will have to read anyway.
+        """
+        given = self._definitions.given_to(request)
+        trial = _Trial(given or (), self._model.decoder)
+        written: _Written | None = None
+
+        def decide() -> Decided:
+            decided = self._definitions.decide(request, window)
+            if given is not None and decided.choice.rows != given:
+                trial.end()
+            return decided
+
+        with clock.phase("retrieval"):
+            asked = in_background(decide)
+            if given is None:
+                first = self._feeding.before_definitions(window)
+                n_held = read_ahead(self._model.decoder, first, while_=lambda: not asked.done())
+            else:
+                written = self._written(cursor, window, given, 0.0, multi_line, trial.is_over)
+                n_held = written.n_reused
+            decided = asked.result()
+        if written is not None and not trial.is_over() and "left out" not in written.fed.temperatures:
+            clock.take(written.elapsed_ms, out_of="retrieval")
+            return decided, written
+        written = self._written(cursor, window, decided.choice.rows, request.encode_ms, multi_line)
+        clock.add(written.elapsed_ms)
+        return decided, replace(written, n_reused=min(n_held, written.n_reused))
+
+    def _written(  # noqa: PLR0913, PLR0917 - what is given, and what bounds it
+        self,
+        cursor: AtCursor,
+        window: Prompt,
+        rows: Sequence[Retrieved],
+        encode_ms: float | None,
+        multi_line: bool,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> _Written:
+        """Give the model definitions, and have it write."""
+        clock = PhaseClock()
+        with clock.phase("definitions"):
+            prompt = self._with_definitions(window, rows)
+            fed = self._feeding.feed(prompt, encode_ms=encode_ms)
+        n_reused = self._model.decoder.reuse(fed.parts)  # told here: one that is cancelled cannot tell
+        generation = self._generate(cursor, prompt, fed, multi_line=multi_line, cancelled=cancelled)
+        elapsed_ms = {"definitions": clock.phases_ms()["definitions"], **generation.elapsed_ms}
+        n_reused = min(n_reused, generation.n_prompt_tokens - 1)  # the last one is run for its logits
+        return _Written(prompt, fed, generation, n_reused, elapsed_ms)
+
+    def _generate(
+        self,
+        cursor: AtCursor,
+        prompt: Prompt,
+        fed: Fed,
+        *,
+        multi_line: bool,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Generation:
         settings = self._settings.completion
         options = DecodeOptions(
             max_tokens=settings.max_block_tokens if multi_line else settings.max_line_tokens,
@@ -244,6 +302,7 @@ class Completer:
             parts=fed.parts,
             options=options,
             stop_rule=rule,
+            cancelled=cancelled,
         )
 
 

@@ -51,8 +51,9 @@ class CompletionSettings:
     )
     suffix_tokens: int = setting(192, "Most tokens after the cursor.", at_least=0, at_most=4_096)
     prompt_tokens: int = setting(
-        1024,
-        "Most tokens of the whole prompt but the definitions, names and the cursor's line included.",
+        1152,
+        "Most tokens of the prompt but definitions and the lines finished since it was cut; names and the "
+        "cursor's line included.",
         at_least=64,
         at_most=16_384,
     )

@@ -9,21 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from lsp_server.config import Settings
 from model.memory_bank import MemoryBank, Temperature
 from model.prompt import Prompt, PromptBudget
-from model.types import BufferPart
+from model.types import BufferPart, TokenRun
 
 __all__ = ["Concatenated", "Fed", "Feeding", "Memories", "Segment", "prompt_budget"]
+
+_FINISHED_TOKENS: Final = 512
+"""Of lines finished since the frame was cut; more than the characters that `frames.py` lets them take."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
     """A stretch of the decoder's buffer, for the trace."""
 
-    name: Literal["sink", "definitions", "frame", "live"]
+    name: Literal["sink", "definitions", "frame", "finished", "live"]
     n_tokens: int
     is_copied: bool = False
     """Whether it comes as memories: what of it is not in the buffer yet is copied and not computed."""
@@ -51,12 +54,29 @@ class Feeding(Protocol):
         """Have the model for one completion alone."""
         ...
 
+    def cost_ms(self, sink: Sequence[int], definition: Sequence[int]) -> float:
+        """Return about how long it takes until a definition can be fed, 0 if it is at hand. Any thread."""
+        ...
+
+    def before_definitions(self, prompt: Prompt) -> tuple[BufferPart, ...]:
+        """Return what the decoder is to read first, whatever definitions the prompt will be given."""
+        ...
+
     def feed(self, prompt: Prompt, *, encode_ms: float | None) -> Fed:
         """Return what the decoder is to read.
 
         Args:
             prompt: With definitions, best first or last as the budget said.
             encode_ms: How long this may take to encode; None: as long as it takes.
+        """
+        ...
+
+    def leave(self, sink: tuple[int, ...], definitions: Sequence[tuple[int, ...]]) -> None:
+        """Have definitions that were not at hand made ready for a later completion.
+
+        Args:
+            sink: The repository's, as token ids.
+            definitions: Token ids of each, best first.
         """
         ...
 
@@ -70,7 +90,9 @@ def prompt_budget(settings: Settings) -> PromptBudget:
         suffix_tokens=completion.suffix_tokens,
         definition_tokens=retrieval.definition_tokens,
         definitions_tokens=definitions_tokens,
-        total_tokens=completion.prompt_tokens + definitions_tokens,
+        window_tokens=completion.prompt_tokens,
+        finished_tokens=_FINISHED_TOKENS,
+        total_tokens=completion.prompt_tokens + _FINISHED_TOKENS + definitions_tokens,
         order="best_first",
     )
 
@@ -103,23 +125,34 @@ class Memories:
         """Have the model alone: what is encoded ahead stops at once."""
         return self._bank.foreground()
 
+    def cost_ms(self, sink: Sequence[int], definition: Sequence[int]) -> float:
+        """Return about how long it takes to encode a definition; 0 if its memory is kept."""
+        return self._bank.cost_ms(sink, definition)
+
+    def before_definitions(self, prompt: Prompt) -> tuple[BufferPart, ...]:
+        """Return sink, frame and finished lines."""
+        return prompt.with_memories((), self._memory_tokens)[:-1]
+
     def feed(self, prompt: Prompt, *, encode_ms: float | None) -> Fed:
         """Return sink, frame, memories and live segment; what there is no time to encode is left out."""
         recalled = self._bank.recall(prompt.sink, prompt.definitions, encode_ms=encode_ms)
-        pairs = zip(prompt.definitions, recalled.temperatures, strict=True)
-        if left_out := [ids for ids, temperature in pairs if temperature == "left out"]:
-            self._on_left_out(prompt.sink, left_out)
         n_tokens = sum(memory.n_tokens for memory in recalled.memories)
         return Fed(
             prompt.with_memories(recalled.memories, self._memory_tokens),
             (
                 Segment("sink", len(prompt.sink)),
                 Segment("frame", len(prompt.frame)),
+                Segment("finished", prompt.n_finished),
                 Segment("definitions", n_tokens, is_copied=True),
-                Segment("live", len(prompt.live)),
+                Segment("live", len(prompt.live) - prompt.n_finished),
             ),
             recalled.temperatures,
         )
+
+    def leave(self, sink: tuple[int, ...], definitions: Sequence[tuple[int, ...]]) -> None:
+        """Tell whoever encodes ahead."""
+        if definitions:
+            self._on_left_out(sink, definitions)
 
 
 class Concatenated:
@@ -133,6 +166,14 @@ class Concatenated:
         """Wait for nobody."""
         return nullcontext()
 
+    def cost_ms(self, sink: Sequence[int], definition: Sequence[int]) -> float:  # noqa: ARG002 - any definition
+        """Return 0: nothing is encoded."""
+        return 0.0
+
+    def before_definitions(self, prompt: Prompt) -> tuple[BufferPart, ...]:
+        """Return the sink."""
+        return (TokenRun(prompt.sink, 0),)
+
     def feed(self, prompt: Prompt, *, encode_ms: float | None) -> Fed:  # noqa: ARG002 - encodes nothing
         """Return the prompt as one run of tokens."""
         return Fed(
@@ -141,7 +182,11 @@ class Concatenated:
                 Segment("sink", len(prompt.sink)),
                 Segment("definitions", sum(map(len, prompt.definitions))),
                 Segment("frame", len(prompt.frame)),
-                Segment("live", len(prompt.live)),
+                Segment("finished", prompt.n_finished),
+                Segment("live", len(prompt.live) - prompt.n_finished),
             ),
             (None,) * len(prompt.definitions),
         )
+
+    def leave(self, sink: tuple[int, ...], definitions: Sequence[tuple[int, ...]]) -> None:
+        """Do nothing: all definitions are at hand."""

@@ -1,13 +1,38 @@
-"""Completion requests from documents on disk."""
+"""What a completion is asked for with, and how requests are made from documents on disk."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.languages import language_of
-from lsp_server.completer import CompletionRequest, Retrieve
+from indexer.types import RetrievalQuery, RetrievalResult
 from lsp_server.document import Document
+
+__all__ = ["CompletionRequest", "Retrieve", "make_request"]
+
+Retrieve = Callable[[RetrievalQuery], RetrievalResult]
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionRequest:
+    """What to complete, and from what."""
+
+    repo_name: str
+    path: str
+    """Relative to the repository, POSIX."""
+    language: str | None
+    prefix: str
+    suffix: str
+    multi_line: bool | None = None
+    """None lets the syntax at the cursor decide."""
+    retrieve: Retrieve | None = None
+    """Asks the repository's index; None completes from the file alone."""
+    encode_ms: float | None = None
+    """How long the completion may wait for definitions to be encoded that no memory is kept of; the rest is
+    left out. None: as long as it takes."""
 
 
 def make_request(

@@ -27,11 +27,19 @@ def request_trace(path: str, language: str | None, prefix: str, *, multi_line: b
 
 
 def definition_traces(
-    retrieved: Sequence[Retrieved], prompt: Prompt, fed: Fed
+    given: Sequence[Retrieved], prompt: Prompt, fed: Fed, *, left_out: Sequence[Retrieved] = ()
 ) -> tuple[DefinitionTrace, ...]:
-    """Return what became of each definition that was given to a prompt, in the order given."""
+    """Return what became of each definition: first of those that were given, then of those left out.
+
+    Args:
+        given: What the prompt was made with, in that order.
+        prompt: With the definitions that fit.
+        fed: The prompt as the decoder read it.
+        left_out: For want of time to encode them.
+    """
     n_tokens = dict(zip(prompt.definition_ranks, map(len, prompt.definitions), strict=True))
-    temperatures = dict(zip(prompt.definition_ranks, fed.temperatures, strict=True))
+    temperatures: dict[int, str | None] = dict(zip(prompt.definition_ranks, fed.temperatures, strict=True))
+    temperatures |= {len(given) + index: "left out" for index in range(len(left_out))}
     return tuple(
         DefinitionTrace(
             rank=index + 1,
@@ -44,7 +52,7 @@ def definition_traces(
             n_tokens=0 if temperatures.get(index) == "left out" else n_tokens.get(index, 0),
             memory=temperatures.get(index),
         )
-        for index, row in enumerate(retrieved)
+        for index, row in enumerate((*given, *left_out))
     )
 
 
@@ -78,6 +86,11 @@ class PhaseClock:
     def add(self, phases_ms: Mapping[str, float]) -> None:
         """Take over phases that were timed elsewhere."""
         self._phases_ms.update(phases_ms)
+
+    def take(self, phases_ms: Mapping[str, float], *, out_of: str) -> None:
+        """Take over phases that were timed elsewhere, within another phase."""
+        self._phases_ms[out_of] -= sum(phases_ms.values())
+        self.add(phases_ms)
 
     def phases_ms(self) -> dict[str, float]:
         """Return all phases, and `total`: from the start until now."""

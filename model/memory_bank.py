@@ -24,6 +24,8 @@ Temperature = Literal["warm", "cold", "left out"]
 
 _ASK_AGAIN_S: Final = 0.002
 """Between two tries to end what is encoded ahead, which may just be about to begin."""
+_S_PER_TOKEN_AT_FIRST: Final = 1e-3
+"""What encoding is taken to cost until it was measured."""
 _WEIGHT: Final = 0.3
 """Of the latest encoding in the average of what a token costs."""
 
@@ -98,6 +100,13 @@ class MemoryBank:
                 self._n_foreground -= 1
                 self._free.notify_all()
 
+    def cost_ms(self, sink_ids: Sequence[int], token_ids: Sequence[int]) -> float:
+        """Return about how long it takes to encode a definition; 0 if its memory is kept. For any thread."""
+        if self._store.locate(self._encoder.key(sink_ids, token_ids)) is not None:
+            return 0.0
+        rate = _S_PER_TOKEN_AT_FIRST if self._s_per_token is None else self._s_per_token
+        return rate * len(token_ids) * 1e3
+
     def recall(
         self, sink_ids: Sequence[int], definitions: Sequence[Sequence[int]], *, encode_ms: float | None
     ) -> Recalled:
@@ -135,7 +144,8 @@ class MemoryBank:
     def prepare(self, sink_ids: Sequence[int], token_ids: Sequence[int], *, stop: threading.Event) -> bool:
         """Encode a definition ahead of the completion that will want it, unless it is kept already.
 
-        Waits while a completion runs, and begins anew if one interrupts.
+        What is kept on the disk alone is read into RAM. Waits while a completion runs, and begins anew if one
+        interrupts.
 
         Args:
             sink_ids: The repository's.
@@ -146,7 +156,10 @@ class MemoryBank:
             Whether something was encoded.
         """
         key = self._encoder.key(sink_ids, token_ids)
-        while not stop.is_set() and self._store.locate(key) is None:
+        while not stop.is_set():
+            place = self._store.locate(key)
+            if place == "ram" or (place == "disk" and self._store.get(key) is not None):
+                break  # an entry of the disk that turns out damaged is gone from it
             with self._free:
                 self._free.wait_for(lambda: self._n_foreground == 0 or stop.is_set())
             if stop.is_set():

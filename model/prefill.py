@@ -5,15 +5,17 @@ Knows neither text nor what the parts of a prompt mean.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from model.errors import Cancelled
 from model.types import CHUNK_TOKENS, BufferPart, Decoder, LogitRows, Memory, TokenRun
 
-__all__ = ["Prefilled", "prefill"]
+__all__ = ["Prefilled", "prefill", "read_ahead"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,42 @@ def prefill(
     if n_reused == n_tokens:
         n_reused -= 1
         decoder.rewind(n_reused)
-    n_copied = at = 0
+    n_copied = _read(decoder, parts[:-1], n_reused, before_pass)
     rows = np.empty((0, 0), np.float32)
+    n_here = max(0, n_reused - (n_tokens - last.n_tokens))
+    for chunk, position, logits in _passes(last, n_here, draft, wants_rows=True):
+        before_pass()
+        rows = decoder.extend(chunk, logits=logits, positions=range(position, position + len(chunk)))
+    return Prefilled(rows, n_tokens, n_reused, n_copied)
+
+
+def read_ahead(decoder: Decoder, parts: Sequence[BufferPart], *, while_: Callable[[], bool]) -> int:
+    """Fill the buffer with the first parts of a prompt whose rest is not known yet, as far as there is time.
+
+    Args:
+        decoder: Its buffer holds whatever the last call left there.
+        parts: Of any kind. What the buffer holds behind them is dropped.
+        while_: Asked before each run of the model; False ends the reading.
+
+    Returns:
+        How many tokens of the parts were in the buffer already.
+    """
+
+    def before_pass() -> None:
+        if not while_():
+            raise Cancelled
+
+    n_reused = decoder.reuse(parts)
+    with contextlib.suppress(Cancelled):
+        _read(decoder, parts, n_reused, before_pass)
+    return n_reused
+
+
+def _read(
+    decoder: Decoder, parts: Sequence[BufferPart], n_reused: int, before_pass: Callable[[], None]
+) -> int:
+    """Bring parts into the buffer of which `n_reused` tokens stand there; return how many were copied."""
+    n_copied = at = 0
     for part in parts:
         n_here = min(max(0, n_reused - at), part.n_tokens)
         at += part.n_tokens
@@ -66,12 +102,10 @@ def prefill(
             decoder.attach(part)
             n_copied += part.n_tokens
             continue
-        tail = draft if part is last else ()
-        for chunk, position, logits in _passes(part, n_here, tail, wants_rows=part is last):
+        for chunk, position, logits in _passes(part, n_here, (), wants_rows=False):
             before_pass()
-            positions = range(position, position + len(chunk))
-            rows = decoder.extend(chunk, logits=logits, positions=positions)
-    return Prefilled(rows, n_tokens, n_reused, n_copied)
+            decoder.extend(chunk, logits=logits, positions=range(position, position + len(chunk)))
+    return n_copied
 
 
 def _passes(

@@ -8,10 +8,11 @@ times:
     sink         <|repo_name|>{repository}\n
     definitions  <|file_sep|>{path}\n{code}                          one each
     frame        <|file_sep|>{path}\n<|fim_prefix|>{lines before}<|fim_suffix|>{text after}
-    live         <|fim_middle|>{the last lines, if any are asked for}{the cursor's line, healed}
+    live         <|fim_middle|>{lines finished below the frame}{the cursor's line, healed}
 
 Definitions either stand in the prompt, behind the sink (`concatenated`), or are attended to as memories, and
-then by the live segment alone (`with_memories`); `BufferPart`s say so to the decoder.
+then by the cursor's line alone (`with_memories`); `BufferPart`s say so to the decoder. Finished lines gain
+nothing from memories, and stand before them: other memories then cost a pass over the cursor's line.
 
 Control tokens are inserted by number; text that spells one stays text. This file does not know what retrieval
 is, nor the language of the text. Files of any size are cut by characters before anything is tokenized.
@@ -48,6 +49,8 @@ _NAME_TOKENS = 64
 MOST_SINK_TOKENS = _NAME_TOKENS + 1
 _MOST_TYPED_TOKENS = 16
 """Decoding reads a row of logits for each; one is 0.6 MB at a vocabulary of 150,000."""
+_LINE_SHARE = 4
+"""The part of a small window that is left free for the cursor's line."""
 _N_CONTROL_TOKENS = 5
 """Of sink, frame and live together."""
 
@@ -88,6 +91,11 @@ class PromptBudget:
     suffix_tokens: int = 128
     line_tokens: int = 128
     """Of the cursor's line, from its end."""
+    window_tokens: int = 2048
+    """Of the whole prompt but definitions and finished lines. The frame leaves room for a long line from the
+    start, so that it need not be cut while one is typed."""
+    finished_tokens: int = 512
+    """Of the lines finished since the frame was cut, the last ones."""
     definition_tokens: int = 192
     """Of each definition, its path included."""
     definitions_tokens: int = 1152
@@ -109,6 +117,9 @@ class Prompt:
     """For each of `definitions`, its index in the request: 0 is the best."""
     frame: tuple[int, ...]
     live: tuple[int, ...]
+    n_finished: int
+    """Of `live`, how many stand before memories: all but the last token of what ends above the cursor's line,
+    0 where nothing does. The live segment begins with tokens behind the memories in any case."""
     typed: bytes
     """The end of the cursor's line, after `live`, that decoding types again; of a very long word only the
     end, which may begin inside a character."""
@@ -134,7 +145,7 @@ class Prompt:
         return (TokenRun(tuple(ids), 0),)
 
     def with_memories(self, memories: Sequence[Memory], memory_tokens: int) -> tuple[BufferPart, ...]:
-        """Return sink, frame and live segment, with memories between that the live segment alone sees.
+        """Return sink, frame and live segment, with memories between that the cursor's line alone sees.
 
         Positions do not depend on the memories: with none, all is as if nothing had been retrieved.
 
@@ -142,9 +153,11 @@ class Prompt:
             memories: Of this prompt's sink, in any order.
             memory_tokens: Positions that are kept for memories; none is longer.
         """
-        frame = TokenRun(self.frame, len(self.sink) + memory_tokens)
-        live = TokenRun(self.live, frame.first_position + frame.n_tokens)
-        return (TokenRun(self.sink, 0), frame, *memories, live)
+        above = TokenRun(
+            (*self.frame, *self.live[: self.n_finished]), first_position=len(self.sink) + memory_tokens
+        )
+        line = TokenRun(self.live[self.n_finished :], above.first_position + above.n_tokens)
+        return (TokenRun(self.sink, 0), above, *memories, line)
 
 
 def build_prompt(codec: TokenCodec, request: PromptRequest, budget: PromptBudget | None = None) -> Prompt:
@@ -163,9 +176,12 @@ def build_prompt(codec: TokenCodec, request: PromptRequest, budget: PromptBudget
     line_start = request.prefix.rfind("\n") + 1
     line = _sanitized(request.prefix[max(line_start, len(request.prefix) - budget.line_tokens * 8) :])
     head, draft = _split_line(codec, line + request.opening)
-    left = max(0, budget.total_tokens - _N_CONTROL_TOKENS - len(draft))
+    n_window = min(budget.total_tokens, budget.window_tokens)
+    left = max(0, n_window - _N_CONTROL_TOKENS - len(draft))
     head = _last(head, min(budget.line_tokens, left))
-    left -= len(head)
+    # What a keystroke adds to the line must not take from the frame, which would be computed anew.
+    reserved = min(budget.line_tokens + _MOST_TYPED_TOKENS, n_window // _LINE_SHARE)
+    left -= max(len(head), min(left, reserved - len(draft)))
     file_name = _last(codec.encode(_name(request.path) + "\n"), min(_NAME_TOKENS, left))
     left -= len(file_name)
     sink = sink_ids(codec, request.repo_name, min(_NAME_TOKENS, left))
@@ -175,16 +191,20 @@ def build_prompt(codec: TokenCodec, request: PromptRequest, budget: PromptBudget
     frame_end = line_start
     if request.n_frame_characters is not None:
         frame_end = min(request.n_frame_characters, line_start)
-    lines = _last_lines(codec, request.prefix[frame_end:line_start], min(budget.prefix_tokens, left))
-    left -= len(lines)
+    n_others = _N_CONTROL_TOKENS + sum(map(len, (draft, head, file_name, sink[1:], suffix)))
+    n_free = max(0, budget.total_tokens - n_others)
+    lines = _last_lines(codec, request.prefix[frame_end:line_start], min(budget.finished_tokens, n_free))
     # The tokens are the frame's alone: a kept one shows the same lines however many are finished below it.
-    prefix = _last_lines(codec, request.prefix[:frame_end], min(budget.prefix_tokens, left))
+    prefix = _last_lines(
+        codec, request.prefix[:frame_end], min(budget.prefix_tokens, left, n_free - len(lines))
+    )
     prompt = Prompt(
         sink=sink,
         definitions=(),
         definition_ranks=(),
         frame=(control.file_sep, *file_name, control.fim_prefix, *prefix, control.fim_suffix, *suffix),
         live=(control.fim_middle, *lines, *head),
+        n_finished=len(lines),
         typed=b"".join(map(codec.token_bytes, draft)),
         draft=tuple(draft),
         opening=request.opening.encode(),

@@ -250,6 +250,10 @@ class Decoder(Protocol):
         """Shorten the buffer to its first `n_tokens` tokens."""
         ...
 
+    def cancel(self) -> None:
+        """End the `extend` in progress in another thread, if there is one."""
+        ...
+
     @property
     def query_layers(self) -> tuple[int, ...]:
         """The layers that `extend_with_queries` tells of."""

@@ -86,6 +86,9 @@ class FakeDecoder:
         assert n_tokens <= len(self.ids)
         del self.ids[n_tokens:]
 
+    def cancel(self) -> None:
+        """Nothing that takes time is ever in progress."""
+
     def extend(
         self,
         token_ids: Sequence[int],

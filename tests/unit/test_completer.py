@@ -58,6 +58,9 @@ class ScriptedDecoder:
     def rewind(self, n_tokens):
         del self._ids[n_tokens:]
 
+    def cancel(self):
+        pass
+
     def extend(self, token_ids, *, logits="last", positions=None):
         rows = []
         for token in token_ids:

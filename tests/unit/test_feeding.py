@@ -124,7 +124,7 @@ def test_tokens_of_memories_are_copied_and_all_others_computed():
     trace = Editor().complete([A, B])
     n_definitions = sum(row.n_tokens for row in trace.retrieved)
     tokens = counted(trace)
-    assert list(tokens) == ["sink", "frame", "definitions", "live"], "in the buffer's order"
+    assert list(tokens) == ["sink", "frame", "finished", "definitions", "live"], "in the buffer's order"
     assert tokens["definitions"] == (0, 0, n_definitions)
     for name in ("sink", "frame", "live"):
         assert tokens[name][0] > 0
@@ -136,7 +136,7 @@ STEPS = {
     "a keystroke": ([A, B], "y = f", {"sink", "frame", "definitions"}),
     "other definitions": ([C], "y = f", {"sink", "frame"}),
     "no definitions": ([], "y = f", {"sink", "frame"}),
-    "Enter": ([A, B], "y = first()\ny = ", {"sink", "frame", "definitions"}),
+    "Enter": ([A, B], "y = first()\ny = ", {"sink", "frame"}),
     "Enter and other definitions": ([C, D], "y = first()\ny = ", {"sink", "frame"}),
     "one more definition": ([A, B, C], "y = f", {"sink", "frame"}),
 }
@@ -150,6 +150,8 @@ def test_after_it_sink_and_frame_are_reused_and_memories_as_long_as_they_are_the
     for name, tokens in after.tokens.items():
         if name in reused:
             assert tokens == SegmentTokens(0, before.tokens[name].computed + before.tokens[name].copied)
+        elif name == "finished":
+            assert (tokens.computed > 0) == ("\n" in typed)
         elif name != "definitions":
             assert tokens.computed > 0
     definitions = after.tokens["definitions"]
@@ -185,7 +187,7 @@ def test_without_a_bank_definitions_stand_in_the_prompt():
     assert temperatures(trace) == [None, None]
     assert all(row.n_tokens for row in trace.retrieved)
     tokens = counted(trace)
-    assert list(tokens) == ["sink", "definitions", "frame", "live"], "in the buffer's order"
+    assert list(tokens) == ["sink", "definitions", "frame", "finished", "live"], "in the buffer's order"
     assert tokens["definitions"] == (sum(row.n_tokens for row in trace.retrieved), 0, 0)
     assert editor.decoder.attached == []
     read = CODEC.decode(editor.decoder.ids).decode()
