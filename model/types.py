@@ -219,8 +219,34 @@ class TokenCodec(Protocol):
         ...
 
 
+class Drafter(Protocol):
+    """Guesses how one completion goes on; `draft.Lookup` is the real one.
+
+    What it proposes is verified, so it may be wrong in any way: it decides on the time alone.
+    """
+
+    def propose(self, n_most: int, *, start: bytes = b"", after: Sequence[int] = ()) -> Sequence[int]:
+        """Return tokens that may come next, in their order.
+
+        Args:
+            n_most: More are ignored.
+            start: What the first one begins with, if it is right.
+            after: Tokens that stand before them, though they are not accepted yet.
+        """
+        ...
+
+    def accept(self, token: int) -> None:
+        """Take note of the next token of the text."""
+        ...
+
+
 class Decoder(Protocol):
     """What decoding needs of a running model; `state.DecodeState` is the real one."""
+
+    @property
+    def capacity_tokens(self) -> int:
+        """How many tokens the buffer has room for."""
+        ...
 
     def reuse(self, parts: Sequence[BufferPart]) -> int:
         """Keep what the buffer and `parts` have in common from the start, and return its length."""

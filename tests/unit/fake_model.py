@@ -63,6 +63,7 @@ class FakeDecoder:
 
     def __init__(self, codec: FakeCodec, scores: Callable[[list[int]], Mapping[int, float]]) -> None:
         self.vocab_size = codec.vocab_size
+        self.capacity_tokens = 1_000_000
         self.scores = scores
         self.ids: list[int] = []
         self.passes: list[int] = []
@@ -99,6 +100,7 @@ class FakeDecoder:
         if len(self.passes) == self.cancel_at_pass:
             raise Cancelled
         assert token_ids
+        assert len(self.ids) + len(token_ids) <= self.capacity_tokens
         self.passes.append(len(token_ids))
         rows = []
         for token in token_ids:
