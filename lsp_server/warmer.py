@@ -96,9 +96,8 @@ class Warmer:
         self._stop.set()
         with self._changed:
             self._changed.notify_all()
-        while self._thread.is_alive():
-            self._bank.cancel_preparing()
-            self._thread.join(timeout=0.002)
+        self._bank.cancel_preparing()
+        self._thread.join()
 
     def _work(self) -> None:
         while not self._stop.is_set():

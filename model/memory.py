@@ -38,7 +38,7 @@ def memory_key(model_hash: str, sink_ids: Sequence[int], token_ids: Sequence[int
 class MemoryEncoder:
     """Turns token ids into memories, in a small buffer of its own that keeps the sink between calls.
 
-    For one thread at a time, but for `cancel`, which is for the others.
+    For one thread at a time, but for `cancel_turn`, which is for the others.
     """
 
     def __init__(self, session: DecoderSession, model_hash: str, *, max_tokens: int) -> None:
@@ -64,7 +64,7 @@ class MemoryEncoder:
             token_ids: Of the definition; at least one.
 
         Raises:
-            Cancelled: `cancel` was called.
+            Cancelled: The turn was.
             ValueError: They are more than there is room for.
         """
         state, sink = self._state, tuple(sink_ids)
@@ -75,6 +75,10 @@ class MemoryEncoder:
         keys, values = state.detach(len(sink))
         return Memory(self.key(sink, token_ids), tuple(token_ids), len(sink), keys, values)
 
-    def cancel(self) -> None:
-        """End the `encode` in progress in another thread, if there is one."""
-        self._state.cancel()
+    def cancel_turn(self) -> None:
+        """End the `encode` in progress, and until `close_turn` whatever begins: see `turns.Interruptible`."""
+        self._state.cancel_turn()
+
+    def close_turn(self) -> None:
+        """Let what begins now run to its end again."""
+        self._state.close_turn()

@@ -1,20 +1,21 @@
 """Where a completion gets its memories: from the store, or encoded now, or later by whoever is idle.
 
-A completion has the model to itself: what is encoded ahead of it stops at once when one begins, and goes on
-when it is over. Knows neither repositories nor who chooses definitions.
+A completion has the model to itself (`turns.py`): what is encoded ahead of it stops at once when one begins,
+and goes on when it is over. Knows neither repositories nor who chooses definitions.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 from model.errors import Cancelled
 from model.memory import MemoryEncoder
+from model.turns import Interruptible, ModelTurns, Turn, Urgency
 from model.types import Memory
 
 __all__ = ["MemoryBank", "Place", "Recalled", "Store", "Temperature"]
@@ -22,8 +23,6 @@ __all__ = ["MemoryBank", "Place", "Recalled", "Store", "Temperature"]
 Place = Literal["ram", "disk"]
 Temperature = Literal["warm", "cold", "left out"]
 
-_ASK_AGAIN_S: Final = 0.002
-"""Between two tries to end what is encoded ahead, which may just be about to begin."""
 _S_PER_TOKEN_AT_FIRST: Final = 1e-3
 """What encoding is taken to cost until it was measured."""
 _WEIGHT: Final = 0.3
@@ -77,28 +76,28 @@ class MemoryBank:
         self._encoder = encoder
         self._store = store
         self._clock = clock
-        self._model_in_use = threading.Lock()
-        self._free = threading.Condition()
-        self._n_foreground = 0  # guarded by the condition, as is the next one
-        self._is_preparing = False
+        self._turns = ModelTurns()
+        self._lock = threading.Lock()
+        self._preparing: set[Turn] = set()  # guarded by the lock
         self._s_per_token: float | None = None
 
-    @contextmanager
-    def foreground(self) -> Iterator[None]:
-        """Have the model alone: what is encoded ahead ends within a node of the graph, and waits."""
-        with self._free:
-            self._n_foreground += 1
-        try:
-            while not self._model_in_use.acquire(timeout=_ASK_AGAIN_S):
-                self.cancel_preparing()
-            try:
-                yield
-            finally:
-                self._model_in_use.release()
-        finally:
-            with self._free:
-                self._n_foreground -= 1
-                self._free.notify_all()
+    @property
+    def turns(self) -> ModelTurns:
+        """Who has the model."""
+        return self._turns
+
+    def hold(self, turn: Turn, *models: Interruptible) -> AbstractContextManager[None]:
+        """Have the model in a turn, in which memories may be recalled.
+
+        Args:
+            turn: See `ModelTurns.hold`.
+            models: What else is run in it.
+        """
+        return self._turns.hold(turn, *models, self._encoder)
+
+    def foreground(self) -> AbstractContextManager[None]:
+        """Have the model for a completion: what is encoded ahead ends within a node of the graph."""
+        return self.hold(Turn(Urgency.REQUEST))
 
     def cost_ms(self, sink_ids: Sequence[int], token_ids: Sequence[int]) -> float:
         """Return about how long it takes to encode a definition; 0 if its memory is kept. For any thread."""
@@ -112,7 +111,7 @@ class MemoryBank:
     ) -> Recalled:
         """Return the memories of definitions, encoding what is missing for as long as there is time.
 
-        To be called within `foreground`.
+        To be called within `hold`.
 
         Args:
             sink_ids: The repository's.
@@ -121,7 +120,7 @@ class MemoryBank:
                 takes.
 
         Raises:
-            Cancelled: `cancel` was called.
+            Cancelled: The turn was.
         """
         memories: list[Memory] = []
         temperatures: list[Temperature] = []
@@ -160,48 +159,35 @@ class MemoryBank:
             place = self._store.locate(key)
             if place == "ram" or (place == "disk" and self._store.get(key) is not None):
                 break  # an entry of the disk that turns out damaged is gone from it
-            with self._free:
-                self._free.wait_for(lambda: self._n_foreground == 0 or stop.is_set())
-            if stop.is_set():
-                break  # a completion may still have the model
-            with self._model_in_use:
-                # whoever had the model meanwhile may have encoded the same
-                if self._n_foreground or stop.is_set() or self._store.locate(key) is not None:
-                    continue
-                try:
-                    self._encode_ahead(sink_ids, token_ids)
-                except Cancelled:
-                    continue
-                return True
+            turn = Turn(Urgency.WARMING)
+            with self._lock:
+                self._preparing.add(turn)
+            try:
+                if stop.is_set():
+                    break  # who cancels sets it first
+                with suppress(Cancelled), self._turns.hold(turn, self._encoder):
+                    # whoever had the model meanwhile may have encoded the same
+                    if self._store.locate(key) is None:
+                        self._encode(sink_ids, token_ids)
+                        return True
+            finally:
+                with self._lock:
+                    self._preparing.discard(turn)
         return False
 
     def cancel_preparing(self) -> None:
-        """End what `prepare` encodes in another thread, if it does; what a completion encodes goes on.
+        """End what `prepare` does in other threads; what a completion encodes goes on.
 
-        It begins anew unless it was told to stop. Of no effect where it is just about to begin: to be
-        repeated until what is waited for has happened.
+        It begins anew unless it was told to stop.
         """
-        with self._free:
-            self._free.notify_all()  # those who wait for a completion may have been told to stop
-            if self._is_preparing:
-                self._encoder.cancel()
-
-    def cancel(self) -> None:
-        """End the encoding in progress in another thread, a completion's too, if there is one."""
-        self._encoder.cancel()
+        with self._lock:
+            preparing = tuple(self._preparing)
+        for turn in preparing:
+            self._turns.cancel(turn)
 
     def close(self) -> None:
         """Write what waits to be written."""
         self._store.close()
-
-    def _encode_ahead(self, sink_ids: Sequence[int], token_ids: Sequence[int]) -> None:
-        with self._free:
-            self._is_preparing = True
-        try:
-            self._encode(sink_ids, token_ids)
-        finally:
-            with self._free:
-                self._is_preparing = False
 
     def _encode(self, sink_ids: Sequence[int], token_ids: Sequence[int]) -> Memory:
         started = self._clock()

@@ -193,12 +193,13 @@ def test_one_encoder_serves_two_sinks(session, scheme, sinks):
 def test_an_encoding_that_was_cancelled_leaves_no_trace(session, scheme):
     recording = RecordingSession(session)
     encoder = new_encoder(recording)
-    recording.cancel = encoder.cancel
+    recording.cancel = encoder.cancel_turn
     expected = new_encoder(session).encode(SINK, ids(5, 30))
     for cancel_run in (1, 2):  # in the sink, and in the definition
         recording.runs, recording.cancel_run = [], cancel_run
         with pytest.raises(Cancelled):
             encoder.encode(SINK, ids(6, 30))
+        encoder.close_turn()
     recording.cancel_run = None
     assert_same_arrays(encoder.encode(SINK, ids(5, 30)), expected, 1e-5 if scheme == "fp32" else 0.0)
 

@@ -42,12 +42,15 @@ class FakeEncoder:
         arrays = (np.zeros((1, 1, len(token_ids), 1), np.float32) for _ in range(2))
         return Memory(self.key(sink_ids, token_ids), tuple(token_ids), len(sink_ids), *arrays)
 
-    def cancel(self) -> None:
+    def cancel_turn(self) -> None:
+        pass
+
+    def close_turn(self) -> None:
         pass
 
 
 class BlockingEncoder(FakeEncoder):
-    """Encodes until a test says that it is done, or somebody cancels it."""
+    """Encodes until a test says that it is done, or its turn is cancelled."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,7 +71,6 @@ class BlockingEncoder(FakeEncoder):
             self._changed.wait_for(lambda: self._may_end or self._is_cancelled)
             self._is_running = False
             if self._is_cancelled:
-                self._is_cancelled = False
                 self.n_cancelled += 1
                 raise Cancelled
         return super().encode(sink_ids, token_ids)
@@ -79,11 +81,15 @@ class BlockingEncoder(FakeEncoder):
             self._may_end = True
             self._changed.notify_all()
 
-    def cancel(self) -> None:
-        """End the encoding in progress; as with the real one, of no effect if there is none."""
+    def cancel_turn(self) -> None:
+        """End the encoding in progress, and what begins later in the turn."""
         with self._changed:
-            self._is_cancelled = self._is_running
+            self._is_cancelled = True
             self._changed.notify_all()
+
+    def close_turn(self) -> None:
+        with self._changed:
+            self._is_cancelled = False
 
 
 class FakeStore:

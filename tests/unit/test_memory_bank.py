@@ -11,6 +11,7 @@ from fake_memories import BlockingEncoder, Clock, FakeEncoder, FakeStore
 
 from model.errors import Cancelled
 from model.memory_bank import MemoryBank
+from model.turns import Turn, Urgency
 
 SINK = (1, 2, 3)
 NEVER = threading.Event()
@@ -25,8 +26,8 @@ def new_bank(encoder: FakeEncoder | None = None, store: FakeStore | None = None)
     return MemoryBank(encoder, store, clock=encoder.clock), encoder, store
 
 
-def recall(bank: MemoryBank, definitions, encode_ms=None):
-    with bank.foreground():
+def recall(bank: MemoryBank, definitions, encode_ms=None, turn: Turn | None = None):
+    with bank.hold(turn or Turn(Urgency.REQUEST)):
         return bank.recall(SINK, definitions, encode_ms=encode_ms)
 
 
@@ -165,7 +166,7 @@ def test_encoding_ahead_is_given_up_in_its_middle(background):
     bank, _, store = new_bank(encoder)
     preparing = begun(background, bank, encoder, stop)
     stop.set()
-    bank.cancel()
+    bank.cancel_preparing()
     assert not preparing.result()
     assert store.memories == {}
 
@@ -211,9 +212,10 @@ def test_what_was_cancelled_tells_nothing_of_the_cost(background):
 def test_a_completion_that_is_cancelled_while_it_encodes_leaves_the_model_to_others(background):
     encoder = BlockingEncoder()
     bank, _, _ = new_bank(encoder)
-    recalling = background.submit(recall, bank, [tokens(1)])
+    turn = Turn(Urgency.REQUEST)
+    recalling = background.submit(recall, bank, [tokens(1)], turn=turn)
     encoder.begun.wait()
-    bank.cancel()
+    bank.turns.cancel(turn)
     with pytest.raises(Cancelled):
         recalling.result()
     encoder.finish()
@@ -231,8 +233,8 @@ def test_a_completion_that_fails_leaves_the_model_to_others():
 class InterruptedEncoder(BlockingEncoder):
     """Ctrl-C arrives while a completion waits for the model."""
 
-    def cancel(self) -> None:
-        super().cancel()
+    def cancel_turn(self) -> None:
+        super().cancel_turn()
         raise KeyboardInterrupt
 
 
@@ -244,12 +246,6 @@ def test_a_completion_that_is_interrupted_while_it_waits_leaves_the_model_to_oth
         pass
     encoder.finish()
     assert preparing.result()
-
-
-def test_cancelling_when_nothing_is_encoded_has_no_effect():
-    bank, _, _ = new_bank()
-    bank.cancel()
-    assert recall(bank, [tokens(1)]).temperatures == (COLD,)
 
 
 def test_closing_the_bank_closes_the_store():
