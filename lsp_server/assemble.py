@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from lsp_server.completer import RunningModel
     from lsp_server.config import IndexSettings, Settings
     from lsp_server.paths import Folders
+    from lsp_server.server.host import Host
+    from lsp_server.server.loaded import LoadedModel
     from model.embedding import StaticEmbedder
     from model.session import DecoderSession
     from model.store import InstalledModel, ModelStore
@@ -204,3 +206,15 @@ def start_model(
         decoder=DecodeState(session, prompt_budget(settings).total_tokens + longest),
         bank=MemoryBank(MemoryEncoder(session, model_hash, max_tokens=max_tokens), store),
     )
+
+
+def start_host(folders: Folders, settings: Settings) -> Host:
+    """Return what the language server's connections share, which begins to load the model."""
+    from lsp_server.server.host import Host
+
+    def load(on_problem: Callable[[str], None]) -> LoadedModel:
+        from lsp_server.server.loaded import LoadedModel
+
+        return LoadedModel(start_model(folders, settings, on_problem), settings)
+
+    return Host(settings, load, lambda: connect_index(folders))

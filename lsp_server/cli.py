@@ -221,6 +221,27 @@ def doctor(as_json: AsJson = False) -> None:
         sys.exit(1)
 
 
+@app.command()
+def serve(
+    standalone: Annotated[
+        bool, typer.Option("--standalone", help="Share nothing with other editors' servers.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Log everything, code of your files included.")
+    ] = False,
+) -> None:
+    """Be a language server on standard input and output; editors start this."""
+    from lsp_server.server.logs import set_up_logging
+    from lsp_server.server.stdio import serve_stdio
+
+    del standalone  # there is no other way yet
+    set_up_logging(verbose=verbose)
+    folders, settings = user_environment()
+    code = serve_stdio(lambda: assemble.start_host(folders, settings))
+    sys.stderr.flush()
+    os._exit(code)  # a model that is still being loaded, or a client that no longer reads, holds nobody up
+
+
 @app.command("index-worker", hidden=True)
 def index_worker(
     stop: Annotated[bool, typer.Option("--stop", help="End the worker that runs, if one does.")] = False,

@@ -1,0 +1,119 @@
+"""The commands that an editor may run, each by its name; their answers are plain JSON.
+
+`crosslight.status` is the one place that tells everything: the model, the indexes, the settings in force, and
+why the last request showed nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from lsp_server.server.model_thread import ModelUnavailableError
+from lsp_server.server.options import camel_case
+from lsp_server.server.show import EXPLANATIONS
+
+if TYPE_CHECKING:
+    from lsp_server.server.features import CrosslightServer
+
+__all__ = ["ACCEPT", "COMMANDS"]
+
+ACCEPT: Final = "crosslight.didAcceptCompletion"
+"""Run by the editor when a suggestion was accepted; its one argument is the suggestion's id."""
+
+
+def reindex(ls: CrosslightServer, *arguments: object) -> dict[str, Any]:
+    """Bring the indexes of all open repositories up to date; with `true`, parse every file anew."""
+    for root in ls.roots:
+        if (index := ls.host.index_of(root)) is not None:
+            index.reindex(force=True in arguments)
+    return {"roots": [str(root) for root in ls.roots]}
+
+
+async def explain_last(ls: CrosslightServer, *_: object) -> dict[str, Any] | None:
+    """Return all that is known of the last completion of this editor, with each definition's share."""
+    trace = ls.session.last_trace
+    if trace is None:
+        return None
+    job = ls.host.model.submit(lambda model: model.explain_last())
+    try:
+        explained = await asyncio.wrap_future(job.future)
+    except ModelUnavailableError:
+        explained = None
+    if explained is not None and (explained.request, explained.text) == (trace.request, trace.text):
+        trace = explained  # nobody else's came in between
+    return trace.to_dict()
+
+
+def pause(ls: CrosslightServer, *arguments: object) -> dict[str, Any]:
+    """Stop or resume suggestions while typing; `true` and `false` say which, nothing changes it."""
+    wanted = arguments[0] if arguments and isinstance(arguments[0], bool) else not ls.session.is_paused
+    ls.session.is_paused = ls.editor.is_paused = wanted
+    ls.editor.tell_status()
+    return {"paused": wanted}
+
+
+def status(ls: CrosslightServer, *_: object) -> dict[str, Any]:
+    """Return the state of everything that suggestions come from, and why the last request showed nothing."""
+    session, model = ls.session, ls.host.model
+    indexes = [index.state for root in ls.roots if (index := ls.host.index_of(root)) is not None]
+    answer = session.last
+    last = None
+    if answer is not None:
+        last = {
+            "uri": answer.uri,
+            "reason": answer.reason,
+            "explanation": EXPLANATIONS.get(answer.reason, answer.reason) if answer.reason else None,
+            "source": answer.source,
+            "latencyMs": round(answer.latency_ms, 1),
+        }
+    return {
+        "version": ls.version,
+        "model": {"kind": model.state.kind, "message": model.state.message},
+        "repositories": [
+            {
+                "root": str(state.root),
+                "kind": state.kind,
+                "phase": state.phase,
+                "done": state.n_done,
+                "total": state.n_total,
+                "message": state.message,
+            }
+            for state in indexes
+        ],
+        "options": {
+            camel_case(one.name): getattr(session.options, one.name)
+            for one in dataclasses.fields(session.options)
+        },
+        "paused": session.is_paused,
+        "running": model.n_jobs,
+        "last": last,
+    }
+
+
+async def clear_caches(ls: CrosslightServer, *_: object) -> None:
+    """Forget suggestions, and what the model keeps of the last completion."""
+    ls.session.suggestions.forget()
+    job = ls.host.model.submit(lambda model: model.forget())
+    try:
+        await asyncio.wrap_future(job.future)
+    except ModelUnavailableError:
+        return
+
+
+def accept(ls: CrosslightServer, *arguments: object) -> None:
+    """Count a suggestion that was accepted."""
+    if arguments and isinstance(arguments[0], str):
+        ls.session.accepted(arguments[0], None)
+
+
+COMMANDS: Final[Mapping[str, Callable[..., Any]]] = {
+    "crosslight.reindex": reindex,
+    "crosslight.explainLast": explain_last,
+    "crosslight.pause": pause,
+    "crosslight.status": status,
+    "crosslight.clearCaches": clear_caches,
+    ACCEPT: accept,
+}

@@ -1,0 +1,385 @@
+"""The language server's handlers: each turns a message into a call of the session, and an answer back.
+
+`new_server` makes the object that serves one connection. Positions stay in the client's units here; only the
+documents' buffers know what they mean.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import logging
+import string
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from lsprotocol import types
+
+from lsp_server.server import commands
+from lsp_server.server.buffer import Encoding, Position
+from lsp_server.server.documents import Change, Documents
+from lsp_server.server.editor import Editor
+from lsp_server.server.host import Host, Listener
+from lsp_server.server.indexing import IndexState
+from lsp_server.server.options import SECTION, read_options
+from lsp_server.server.places import WorkspaceFolders, path_of
+from lsp_server.server.protocol import ConnectionServer
+from lsp_server.server.session import Answer, Request, Selected, Session, Suggestion
+
+__all__ = ["DID_PARTIALLY_ACCEPT", "DID_SHOW", "CrosslightServer", "new_server"]
+
+DID_SHOW: Final = "textDocument/didShowCompletion"
+DID_PARTIALLY_ACCEPT: Final = "textDocument/didPartiallyAcceptCompletion"
+
+_WATCHED: Final = "**/*"
+"""A checkout tells of whole folders that went, which no pattern of files would match."""
+_UNREMARKABLE: Final = frozenset({"superseded", "cancelled", "model_loading"})
+
+_WORD_CHARACTERS: Final = string.ascii_letters + string.digits + "_"
+
+log = logging.getLogger(__name__)
+
+
+class CrosslightServer(ConnectionServer):
+    """One connection: its session, and its editor."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(importlib.metadata.version("crosslight"))
+        self.host = host
+        self.folders = WorkspaceFolders()
+        self.session = Session(host, Documents("utf-16", self.folders), read_options(None).options)
+        self.editor = Editor(self, has_progress=False)
+        self.listener: Listener | None = None
+        self.watches = False
+        """Whether the client tells what changes on the disk."""
+        self._roots: set[Path] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def begin(self, params: types.InitializeParams) -> None:
+        """Set the session up as the client wants it."""
+        capabilities = params.capabilities
+        encoding: Encoding = str(getattr(self.workspace.position_encoding, "value", "utf-16"))  # type: ignore[assignment]
+        uris = [folder.uri for folder in params.workspace_folders or ()]
+        if not uris and params.root_uri:
+            uris = [params.root_uri]
+        self.folders = WorkspaceFolders(uris)
+        window, workspace = capabilities.window, capabilities.workspace
+        files = workspace.did_change_watched_files if workspace else None
+        self.watches = bool(files and files.dynamic_registration)
+        self.editor = Editor(self, has_progress=bool(window and window.work_done_progress))
+        self.session = Session(self.host, Documents(encoding, self.folders), read_options(None).options)
+        self.session.on_answer = self._note_answer
+        self.session.on_model = self.editor.completing
+        self.configure(params.initialization_options)
+
+    def configure(self, sent: object) -> None:
+        """Take settings that the client sent, and tell of those that cannot be read."""
+        loaded = read_options(sent)
+        self.session.options = loaded.options
+        if loaded.problems:
+            text = f"Crosslight: {'; '.join(loaded.problems)}"
+            self.editor.show(text, text)
+
+    def listen(self) -> None:
+        """Hear of the model and the indexes, and open the folders' repositories."""
+        loop = asyncio.get_running_loop()
+        self.listener = Listener(loop, self.editor.on_model, self._note_index, self._note_problem)
+        self.host.listen(self.listener)
+        self.editor.on_model(self.host.model.state)
+        self.open_repositories(self.folders.roots())
+
+    def open_repositories(self, roots: Iterable[Path]) -> None:
+        """Have repositories indexed and followed."""
+        for root in set(roots) - self._roots:
+            if self.listener is not None and root.is_dir():
+                self._roots.add(root)
+                index = self.host.open_repository(root, self.listener, watch=not self.watches)
+                self._note_index(index.state)
+
+    def close_repositories(self) -> None:
+        """Give up the repositories that neither a folder nor a document lies in any more."""
+        documents = self.session.documents
+        used = {*self.folders.roots(), *(one.place.root for one in documents if one.place is not None)}
+        for root in self._roots - used:
+            self._roots.discard(root)
+            if self.listener is not None:
+                self.host.close_repository(root, self.listener)
+
+    @property
+    def roots(self) -> Sequence[Path]:
+        """The repositories that are open here."""
+        return sorted(self._roots)
+
+    def spawn(self, work: Any) -> None:  # noqa: ANN401 - a coroutine
+        """Do something beside the messages; it ends with the connection."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def end(self) -> None:
+        """Give up everything that still runs for this connection."""
+        self.session.cancel_all()
+        self.editor.close()
+        for task in self._tasks:
+            task.cancel()
+        if self.listener is not None:
+            self.host.leave(self.listener)
+
+    def _note_answer(self, answer: Answer) -> None:
+        if answer.reason is not None:
+            level = logging.DEBUG if answer.reason in _UNREMARKABLE else logging.INFO
+            log.log(level, "nothing is shown: %s", answer.reason)
+
+    def _note_index(self, state: IndexState) -> None:
+        index = self.host.index_of(state.root)
+        if index is not None:
+            self.editor.on_index(state, index.cancel_run)
+
+    def _note_problem(self, text: str) -> None:
+        self.editor.show(text, f"Crosslight: {text}")
+
+
+def new_server(host: Host) -> CrosslightServer:
+    """Return what serves one connection."""
+    server = CrosslightServer(host)
+    for method, handler in _HANDLERS.items():
+        server.register(method, handler, _OPTIONS.get(method))
+    for name, command in commands.COMMANDS.items():
+        server.command(name)(command)
+    return server
+
+
+def initialize(ls: CrosslightServer, params: types.InitializeParams) -> None:
+    """Set up the session; pygls answers with what is registered."""
+    ls.begin(params)
+    text = params.capabilities.text_document
+    has_inline = text is not None and text.inline_completion is not None
+    if ls.session.options.completion_items and not has_inline:
+        ls.register(types.TEXT_DOCUMENT_COMPLETION, completion, types.CompletionOptions())
+
+
+async def initialized(ls: CrosslightServer, _: types.InitializedParams) -> None:
+    """Begin to index, and ask to be told of changed files."""
+    ls.listen()
+    if ls.watches:
+        watcher = types.FileSystemWatcher(glob_pattern=_WATCHED)
+        options = types.DidChangeWatchedFilesRegistrationOptions(watchers=[watcher])
+        registration = types.Registration("watch", types.WORKSPACE_DID_CHANGE_WATCHED_FILES, options)
+        await ls.client_register_capability_async(types.RegistrationParams([registration]))
+
+
+def shutdown(ls: CrosslightServer, *_: object) -> None:
+    """Stop answering."""
+    ls.session.cancel_all()
+
+
+def did_open(ls: CrosslightServer, params: types.DidOpenTextDocumentParams) -> None:
+    """Take a document over."""
+    _open(ls, params.text_document)
+
+
+def _open(ls: CrosslightServer, item: types.TextDocumentItem, notebook: str | None = None) -> None:
+    document = ls.session.documents.open(item.uri, item.language_id, item.version, item.text, notebook)
+    if document.place is not None and document.place.root is not None:
+        ls.open_repositories([document.place.root])
+    ls.session.opened(document)
+
+
+def did_change(ls: CrosslightServer, params: types.DidChangeTextDocumentParams) -> None:
+    """Apply edits."""
+    document = params.text_document
+    ls.session.documents.change(document.uri, document.version, map(_change, params.content_changes))
+    ls.session.typed()
+
+
+def did_save(ls: CrosslightServer, params: types.DidSaveTextDocumentParams) -> None:
+    """Have a saved file indexed, whether or not somebody watches it."""
+    ls.session.documents.save(params.text_document.uri)
+    _note_files(ls, [params.text_document.uri])
+
+
+def did_close(ls: CrosslightServer, params: types.DidCloseTextDocumentParams) -> None:
+    """Give a document back to the disk."""
+    ls.session.documents.close(params.text_document.uri)
+    ls.session.closed(params.text_document.uri)
+    ls.close_repositories()
+
+
+def notebook_did_open(ls: CrosslightServer, params: types.DidOpenNotebookDocumentParams) -> None:
+    """Take a notebook's cells over, each as a document."""
+    notebook = params.notebook_document
+    ls.session.documents.open_notebook(notebook.uri, [cell.document for cell in notebook.cells])
+    for item in params.cell_text_documents:
+        _open(ls, item, notebook.uri)
+
+
+def notebook_did_change(ls: CrosslightServer, params: types.DidChangeNotebookDocumentParams) -> None:
+    """Apply edits of a notebook's cells and of their order."""
+    uri, documents = params.notebook_document.uri, ls.session.documents
+    cells = params.change.cells
+    if cells is None:
+        return
+    if (structure := cells.structure) is not None:
+        moved = structure.array
+        documents.move_cells(
+            uri, moved.start, moved.delete_count, [one.document for one in moved.cells or ()]
+        )
+        for item in structure.did_open or ():
+            _open(ls, item, uri)
+        for closed in structure.did_close or ():
+            documents.close(closed.uri)
+            ls.session.closed(closed.uri)
+    for edited in cells.text_content or ():
+        documents.change(edited.document.uri, edited.document.version, map(_change, edited.changes))
+        ls.session.typed()
+
+
+def notebook_did_close(ls: CrosslightServer, params: types.DidCloseNotebookDocumentParams) -> None:
+    """Forget a notebook's cells."""
+    ls.session.documents.close_notebook(params.notebook_document.uri)
+    for closed in params.cell_text_documents:
+        ls.session.closed(closed.uri)
+
+
+async def did_change_configuration(ls: CrosslightServer, params: types.DidChangeConfigurationParams) -> None:
+    """Take new settings, or ask for them where the client only says that there are some."""
+    sent: object = params.settings
+    workspace = ls.client_capabilities.workspace
+    if not sent and workspace is not None and workspace.configuration:
+        item = types.ConfigurationItem(section=SECTION)
+        (sent,) = await ls.workspace_configuration_async(types.ConfigurationParams([item]))
+    if sent:
+        ls.configure(sent)
+
+
+def did_change_watched_files(ls: CrosslightServer, params: types.DidChangeWatchedFilesParams) -> None:
+    """Have changed files indexed."""
+    _note_files(ls, (change.uri for change in params.changes))
+
+
+def did_change_folders(ls: CrosslightServer, params: types.DidChangeWorkspaceFoldersParams) -> None:
+    """Open and close repositories as folders come and go."""
+    for folder in params.event.removed:
+        ls.folders.remove(folder.uri)
+    for folder in params.event.added:
+        ls.folders.add(folder.uri)
+    ls.session.documents.place_again()
+    ls.open_repositories(ls.folders.roots())
+    ls.close_repositories()
+
+
+async def inline_completion(
+    ls: CrosslightServer, params: types.InlineCompletionParams
+) -> types.InlineCompletionList | None:
+    """Return what to show at a cursor; None for nothing."""
+    selected = None
+    if (item := params.context.selected_completion_info) is not None:
+        selected = Selected(_position(item.range.start), _position(item.range.end), item.text)
+    request = Request(
+        uri=params.text_document.uri,
+        position=_position(params.position),
+        invoked=params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked,
+        selected=selected,
+    )
+    suggestion = await ls.session.suggest(request)
+    if suggestion is None:
+        return None
+    shown = types.InlineCompletionItem(
+        insert_text=suggestion.text,
+        filter_text=suggestion.text,
+        range=_range(suggestion.start, suggestion.end),
+        command=types.Command("Accept", commands.ACCEPT, arguments=[suggestion.id]),
+    )
+    return types.InlineCompletionList([shown])
+
+
+async def completion(ls: CrosslightServer, params: types.CompletionParams) -> types.CompletionList | None:
+    """Return the first line of what would be shown as an item, for editors that show nothing inline."""
+    request = Request(params.text_document.uri, _position(params.position))
+    suggestion = await ls.session.suggest(request)
+    if suggestion is None or not (text := suggestion.text.partition("\n")[0].rstrip("\r")):
+        return None
+    return types.CompletionList(is_incomplete=True, items=[_item(ls, suggestion, text)])
+
+
+def _item(ls: CrosslightServer, suggestion: Suggestion, text: str) -> types.CompletionItem:
+    """Return an item that the editor's own filter keeps: it begins with the word before the cursor."""
+    word, begin = "", suggestion.start
+    if (document := ls.session.documents.get(suggestion.uri)) is not None:
+        line, column = document.buffer.locate(suggestion.start)
+        before = document.buffer.line(line)[:column]
+        word = before[len(before.rstrip(_WORD_CHARACTERS)) :]
+        begin = document.buffer.position(line, column - len(word))
+    return types.CompletionItem(
+        label=word + text,
+        kind=types.CompletionItemKind.Text,
+        detail="Crosslight",
+        filter_text=word + text,
+        sort_text="\0",
+        text_edit=types.TextEdit(_range(begin, suggestion.end), word + text),
+        command=types.Command("Accept", commands.ACCEPT, arguments=[suggestion.id]),
+    )
+
+
+def did_show(ls: CrosslightServer, params: object) -> None:
+    """Count a suggestion that was seen."""
+    if (id_ := _id_in(params)) is not None:
+        ls.session.shown(id_)
+
+
+def did_partially_accept(ls: CrosslightServer, params: object) -> None:
+    """Count how much of a suggestion was taken (`acceptedLength`, in UTF-16 units from its start)."""
+    length = params.get("acceptedLength") if isinstance(params, dict) else None
+    if (id_ := _id_in(params)) is not None and isinstance(length, int):
+        ls.session.accepted(id_, length)
+
+
+def _id_in(params: object) -> str | None:
+    """Return the suggestion's id in `{"item": {"command": {"arguments": [id]}}}`."""
+    try:
+        id_ = params["item"]["command"]["arguments"][0]  # type: ignore[index]
+    except (KeyError, IndexError, TypeError):
+        return None
+    return id_ if isinstance(id_, str) else None
+
+
+def _note_files(ls: CrosslightServer, uris: Iterable[str]) -> None:
+    ls.host.note_changes(file for uri in uris if (file := path_of(uri)) is not None)
+
+
+def _change(event: types.TextDocumentContentChangeEvent) -> Change:
+    if isinstance(event, types.TextDocumentContentChangePartial):
+        return Change(event.text, _position(event.range.start), _position(event.range.end))
+    return Change(event.text)
+
+
+def _position(position: types.Position) -> Position:
+    return Position(position.line, position.character)
+
+
+def _range(start: Position, end: Position) -> types.Range:
+    return types.Range(types.Position(start.line, start.character), types.Position(end.line, end.character))
+
+
+_HANDLERS: Final[dict[str, Callable[..., Any]]] = {
+    types.INITIALIZE: initialize,
+    types.INITIALIZED: initialized,
+    types.SHUTDOWN: shutdown,
+    types.TEXT_DOCUMENT_DID_OPEN: did_open,
+    types.TEXT_DOCUMENT_DID_CHANGE: did_change,
+    types.TEXT_DOCUMENT_DID_SAVE: did_save,
+    types.TEXT_DOCUMENT_DID_CLOSE: did_close,
+    types.NOTEBOOK_DOCUMENT_DID_OPEN: notebook_did_open,
+    types.NOTEBOOK_DOCUMENT_DID_CHANGE: notebook_did_change,
+    types.NOTEBOOK_DOCUMENT_DID_CLOSE: notebook_did_close,
+    types.WORKSPACE_DID_CHANGE_CONFIGURATION: did_change_configuration,
+    types.WORKSPACE_DID_CHANGE_WATCHED_FILES: did_change_watched_files,
+    types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS: did_change_folders,
+    types.TEXT_DOCUMENT_INLINE_COMPLETION: inline_completion,
+    DID_SHOW: did_show,
+    DID_PARTIALLY_ACCEPT: did_partially_accept,
+}
+_OPTIONS: Final[dict[str, object]] = {
+    types.TEXT_DOCUMENT_INLINE_COMPLETION: types.InlineCompletionOptions(),
+}

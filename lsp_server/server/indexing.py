@@ -1,0 +1,244 @@
+"""Keeps one repository's index up to date in the background, for all connections that have it open.
+
+A thread of its own asks the index worker: first for a run over the repository, then for the files that
+changed, a few at a time or, after a branch switch, by another run. What changes meanwhile waits and is never
+lost: a failed update becomes a run. Retrieval goes past it all and answers from what is indexed so far.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Literal, Protocol
+
+from indexer.errors import IndexerError, WorkerError
+from indexer.report import IndexProgress, IndexSummary
+from indexer.types import Definition, RelatedQuery, RetrievalQuery, RetrievalResult
+
+__all__ = ["IndexAsker", "IndexState", "RepositoryIndex"]
+
+MOST_FILES_AT_ONCE: Final = 100
+"""More changed files than this are looked for by a run, which stays at low priority."""
+_SETTLE_S: Final = 0.3
+"""Quiet time after a change before it is read: a checkout writes many files, an editor one file twice."""
+_LONGEST_SETTLING_S: Final = 3.0
+_FIRST_RETRY_S: Final = 5.0
+_LAST_RETRY_S: Final = 300.0
+
+
+class IndexAsker(Protocol):
+    """What is asked of the index worker; `indexer.client.IndexClient` is the real one."""
+
+    def index(
+        self, root: Path, *, on_progress: Callable[[IndexProgress], None] | None = None, force: bool = False
+    ) -> IndexSummary:
+        """Bring a repository's index up to date."""
+        ...
+
+    def update(self, root: Path, paths: Collection[str]) -> object:
+        """Bring the index up to date with a few changed files."""
+        ...
+
+    def retrieve(self, root: Path, query: RetrievalQuery) -> RetrievalResult:
+        """Return what a cursor needs."""
+        ...
+
+    def related(self, root: Path, query: RelatedQuery) -> tuple[Definition, ...]:
+        """Return what an open file is likely to need soon."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """How far a repository's index is."""
+
+    root: Path
+    kind: Literal["waiting", "indexing", "ready", "cancelled", "failed"]
+    phase: str = ""
+    n_done: int = 0
+    n_total: int = 0
+    message: str = ""
+    """What it holds, or what went wrong."""
+
+
+class _CancelledRun(Exception):  # noqa: N818 - a way to stop, not an error
+    """The run in progress is no longer wanted."""
+
+
+class RepositoryIndex:
+    """One repository's index; its methods may be called from any thread."""
+
+    def __init__(
+        self,
+        root: Path,
+        connect: Callable[[], IndexAsker],
+        on_change: Callable[[IndexState], None],
+        *,
+        settle_s: float = _SETTLE_S,
+    ) -> None:
+        """Start the thread, and with it a run.
+
+        Args:
+            root: The repository's folder.
+            connect: Returns what is asked; called in the thread, again after it failed.
+            on_change: Told each new state, in the thread.
+            settle_s: Quiet time after a change before it is read.
+        """
+        self.root = root
+        self._connect = connect
+        self._on_change = on_change
+        self._settle_s = settle_s
+        self._changed = threading.Condition()
+        self._asker: IndexAsker | None = None
+        self._state = IndexState(root, "waiting")
+        self._wants_run: Literal["no", "yes", "forced"] = "yes"
+        self._pending: set[str] = set()
+        self._is_running = self._is_run_cancelled = self._is_stopping = False
+        self._last_change = 0.0
+        self._retry_s = 0.0
+        self._thread = threading.Thread(target=self._work, name=f"index-{root.name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def state(self) -> IndexState:
+        """How far the index is."""
+        return self._state
+
+    def retrieve(self, query: RetrievalQuery) -> RetrievalResult:
+        """Return what a cursor needs, from what is indexed so far.
+
+        Raises:
+            IndexerError: The index cannot be asked, or not yet.
+        """
+        if self._asker is None:
+            raise WorkerError("the index is not open yet")
+        return self._asker.retrieve(self.root, query)
+
+    def related(self, query: RelatedQuery) -> Sequence[Definition]:
+        """Return what an open file is likely to need soon.
+
+        Raises:
+            IndexerError: The index cannot be asked, or not yet.
+        """
+        if self._asker is None:
+            raise WorkerError("the index is not open yet")
+        return self._asker.related(self.root, query)
+
+    def change(self, paths: Iterable[str]) -> None:
+        """Note files that were saved, created or deleted (POSIX paths relative to the root)."""
+        with self._changed:
+            self._pending.update(paths)
+            self._last_change = time.monotonic()
+            if len(self._pending) > MOST_FILES_AT_ONCE:
+                self._ask_for_run()
+            self._changed.notify_all()
+
+    def reindex(self, *, force: bool = False) -> None:
+        """Look for changes in all files; with `force`, parse those that did not change too."""
+        with self._changed:
+            self._ask_for_run(force=force)
+            self._retry_s = 0.0
+            self._changed.notify_all()
+
+    def cancel_run(self) -> None:
+        """End the run in progress at its next batch; what it wrote stays."""
+        with self._changed:
+            self._is_run_cancelled = self._is_running
+            self._changed.notify_all()
+
+    def wait_until_idle(self, timeout_s: float | None = None) -> bool:
+        """Wait until all that is known of is indexed; return whether it is."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: not (self._is_running or self._pending or self._wants_run != "no"), timeout_s
+            )
+
+    def close(self, timeout_s: float = 2.0) -> None:
+        """End the thread, and the run that it may wait for."""
+        with self._changed:
+            self._is_stopping = self._is_run_cancelled = True
+            self._changed.notify_all()
+        if self._thread is not threading.current_thread():
+            self._thread.join(timeout_s)
+
+    def _ask_for_run(self, *, force: bool = False) -> None:
+        self._wants_run = "forced" if force or self._wants_run == "forced" else "yes"
+
+    def _work(self) -> None:
+        while (task := self._next_task()) is not None:
+            run, paths = task
+            try:
+                if self._asker is None:
+                    self._asker = self._connect()
+                if run != "no":
+                    self._run(self._asker, force=run == "forced")
+                else:
+                    self._asker.update(self.root, paths)
+            except _CancelledRun:
+                self._become(
+                    "cancelled", message="indexing was cancelled; crosslight.reindex goes on with it"
+                )
+            except Exception as error:  # noqa: BLE001 - a thread that ends would lose every change to come
+                self._fail(error)
+            else:
+                self._retry_s = 0.0
+            with self._changed:
+                self._is_running = False
+                self._changed.notify_all()
+
+    def _next_task(self) -> tuple[str, set[str]] | None:
+        """Wait for something to do; None at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_stopping or self._pending or self._wants_run != "no")
+            if self._retry_s:
+                self._changed.wait_for(lambda: self._is_stopping or not self._retry_s, self._retry_s)
+            elif self._wants_run == "no":
+                self._settle()
+            if self._is_stopping:
+                return None
+            run, paths = self._wants_run, self._pending
+            self._wants_run, self._pending = "no", set()
+            self._is_running, self._is_run_cancelled = True, False
+            return run, paths
+
+    def _settle(self) -> None:
+        """Wait until nothing has changed for a moment, but not for ever."""
+        deadline = time.monotonic() + min(_LONGEST_SETTLING_S, 10 * self._settle_s)
+        while not self._is_stopping and self._wants_run == "no":
+            now = time.monotonic()
+            wait_s = min(self._last_change + self._settle_s, deadline) - now
+            if wait_s <= 0:
+                return
+            self._changed.wait(wait_s)
+
+    def _run(self, asker: IndexAsker, *, force: bool) -> None:
+        def on_progress(progress: IndexProgress) -> None:
+            if self._is_run_cancelled:
+                raise _CancelledRun
+            self._become("indexing", progress.phase, progress.n_done, progress.n_total)
+
+        self._become("indexing", "scan")
+        summary = asker.index(self.root, on_progress=on_progress, force=force)
+        if not summary.is_complete:
+            raise _CancelledRun
+        held = f"{summary.n_definitions} definitions in {summary.n_files} files"
+        self._become("ready", message="; ".join([held, *summary.notes]))
+
+    def _fail(self, error: Exception) -> None:
+        text = str(error) if isinstance(error, IndexerError) else f"{type(error).__name__}: {error}"
+        with self._changed:
+            self._ask_for_run()  # whatever was to be read is found by it
+            self._retry_s = min(_LAST_RETRY_S, 2 * self._retry_s or _FIRST_RETRY_S)
+        self._become("failed", message=text)
+
+    def _become(
+        self, kind: Literal["indexing", "ready", "cancelled", "failed"],
+        phase: str = "", n_done: int = 0, n_total: int = 0, message: str = "",
+    ) -> None:  # fmt: skip
+        self._state = replace(
+            self._state, kind=kind, phase=phase, n_done=n_done, n_total=n_total, message=message
+        )
+        self._on_change(self._state)

@@ -1,0 +1,65 @@
+"""The language server's log: lines on standard error, and for whoever else listens.
+
+Libraries write whole messages to their logs, and those hold users' code: below the debug level, of what pygls
+logs nothing goes out but where it came from and the kind of error.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import Final
+
+__all__ = ["Forwarder", "set_up_logging", "text_of"]
+
+OURS: Final = "lsp_server"
+_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_FOREIGN: Final = ("pygls", "asyncio")
+
+
+def set_up_logging(*, verbose: bool = False) -> None:
+    """Write the log to standard error, from `info` on, or all of it.
+
+    Args:
+        verbose: With the debug level, which may hold users' code.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Discreet(_FORMAT, verbose=verbose))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+    logging.getLogger(OURS).setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def text_of(record: logging.LogRecord) -> str:
+    """Return a record as one line that holds no user's code, unless it is of the debug level."""
+    if record.levelno <= logging.DEBUG or not record.name.startswith(_FOREIGN):
+        return record.getMessage()
+    error = record.exc_info[0] if record.exc_info else None
+    where = f"{record.name}:{record.lineno}"
+    return f"{where}: {error.__name__}" if error is not None else f"{where}: a message could not be handled"
+
+
+class _Discreet(logging.Formatter):
+    def __init__(self, layout: str, *, verbose: bool) -> None:
+        super().__init__(layout)
+        self._verbose = verbose
+
+    def format(self, record: logging.LogRecord) -> str:
+        if self._verbose:
+            return super().format(record)
+        values = {"asctime": self.formatTime(record), "message": text_of(record)}
+        return _FORMAT % {"levelname": record.levelname, "name": record.name, **values}
+
+
+class Forwarder(logging.Handler):
+    """Passes the log on to one editor, from its event loop."""
+
+    def __init__(self, send: Callable[[logging.LogRecord, str], None]) -> None:
+        super().__init__(logging.INFO)
+        self._send = send
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass a line on."""
+        self._send(record, f"{record.name}: {text_of(record)}")

@@ -1,0 +1,290 @@
+"""One editor's session: its documents and settings, and how a request becomes a suggestion.
+
+A request goes through what is known already, the rules of what is shown, the wait for the next keystroke and
+the model, in this order; each way out leaves its reason in `last`. The newest request of a document wins.
+Knows neither the protocol nor how anything is drawn; runs in one event loop and never blocks it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from indexer.types import RelatedQuery
+from lsp_server.completer import CompletionRequest
+from lsp_server.server.buffer import Position
+from lsp_server.server.documents import Document, Documents
+from lsp_server.server.host import Host
+from lsp_server.server.model_thread import CompletingModel, ModelUnavailableError
+from lsp_server.server.options import SessionOptions
+from lsp_server.server.pace import Pace
+from lsp_server.server.places import NO_PLACE, Place
+from lsp_server.server.show import why_not_here, why_not_this
+from lsp_server.server.suggestions import Known, Suggestions
+from lsp_server.trace import CompletionTrace
+from lsp_server.warmer import MOST_RELATED
+from model.errors import Cancelled
+
+__all__ = ["Answer", "Request", "Selected", "Session", "Suggestion"]
+
+log = logging.getLogger(__name__)
+
+_MODEL_REASONS: Final = {"loading": "model_loading", "missing": "model_missing", "failed": "model_failed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """The item that is selected in the editor's own popup."""
+
+    start: Position
+    end: Position
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A cursor that something is wanted at."""
+
+    uri: str
+    position: Position
+    invoked: bool = False
+    """Whether the user asked by hand, and not by typing."""
+    selected: Selected | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """What is shown."""
+
+    id: str
+    uri: str
+    language_id: str
+    text: str
+    """What is inserted; begins with the popup's selected item, where there is one."""
+    start: Position
+    end: Position
+    """What it takes the place of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How the last request ended."""
+
+    uri: str
+    reason: str | None
+    """Why nothing was shown; None when something was."""
+    source: str = ""
+    """`model`, or `known` where the model was not asked."""
+    latency_ms: float = 0.0
+    trace: CompletionTrace | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Cursor:
+    """A request's document as it was when it was asked about, the popup's item accepted."""
+
+    request: Request
+    document: Document
+    place: Place
+    version: int
+    prefix: str
+    suffix: str
+
+    def check_current(self) -> None:
+        """Give up if the document was edited since."""
+        if self.document.version != self.version:
+            raise _Nothing("superseded")
+
+
+class _Nothing(Exception):  # noqa: N818 - a way out, not an error
+    """Nothing is shown; says why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Session:
+    """What one connection knows and does."""
+
+    def __init__(self, host: Host, documents: Documents, options: SessionOptions) -> None:
+        self.host = host
+        self.documents = documents
+        self.options = options
+        self.is_paused = False
+        self.last: Answer | None = None
+        self.last_trace: CompletionTrace | None = None
+        self.on_answer: Callable[[Answer], None] = lambda _: None
+        self.on_model: Callable[[bool], None] = lambda _: None
+        self.suggestions = Suggestions()
+        self._pace = Pace()
+        self._asking: dict[str, asyncio.Task[Suggestion | None]] = {}
+
+    def typed(self) -> None:
+        """Note an edit by the user."""
+        self._pace.key(time.monotonic() * 1e3)
+
+    def opened(self, document: Document) -> None:
+        """Prepare for completions in a document that was opened."""
+        place = document.place
+        index = self.host.index_of(place.root) if place is not None else None
+        if place is None or index is None or self.host.model.state.kind != "ready":
+            return
+        query = RelatedQuery(place.path, MOST_RELATED)
+
+        def expect(model: CompletingModel) -> None:
+            model.expect(document.uri, place.repo_name, lambda: index.related(query))
+
+        self.host.model.submit(expect)
+
+    def closed(self, uri: str) -> None:
+        """Forget what was suggested in a document, and whatever it still waits for."""
+        self.suggestions.forget(uri)
+        if (asking := self._asking.pop(uri, None)) is not None:
+            asking.cancel()
+
+    def shown(self, id_: str) -> None:
+        """Note that a suggestion was seen."""
+
+    def accepted(self, id_: str, length: int | None) -> None:
+        """Note that a suggestion was accepted, or `length` UTF-16 units of it."""
+
+    def cancel_all(self) -> None:
+        """Give up every request."""
+        for asking in self._asking.values():
+            asking.cancel()
+        self._asking.clear()
+
+    async def suggest(self, request: Request) -> Suggestion | None:
+        """Return what to show at a cursor, None for nothing; `last` then says why.
+
+        A newer request of the same document ends this one at once, in the middle of the model's run.
+
+        Raises:
+            asyncio.CancelledError: The caller was cancelled; the model's run ends, too.
+        """
+        if (older := self._asking.get(request.uri)) is not None:
+            older.cancel()
+        asking = asyncio.create_task(self._suggest(request))
+        self._asking[request.uri] = asking
+        try:
+            return await asking
+        except _Nothing as nothing:
+            self._note(Answer(request.uri, nothing.reason))
+        except asyncio.CancelledError:
+            me = asyncio.current_task()
+            if me is not None and me.cancelling():
+                self._note(Answer(request.uri, "cancelled"))
+                raise
+            self._note(Answer(request.uri, "superseded"))
+        finally:
+            if self._asking.get(request.uri) is asking:
+                del self._asking[request.uri]
+        return None
+
+    async def _suggest(self, request: Request) -> Suggestion | None:
+        started = time.monotonic()
+        cursor = self._cursor(request)
+        known = self.suggestions.find(request.uri, cursor.prefix, cursor.suffix)
+        if known is not None and (known.text or not request.invoked):
+            self._note(Answer(request.uri, known.reason, "known", (time.monotonic() - started) * 1e3))
+            return _suggestion(cursor, known)
+        if not request.invoked:
+            await self._wait_until_due(cursor)
+        trace = await self._complete(cursor)
+        reason = why_not_this(self.options, trace, invoked=request.invoked)
+        text, replaces = ("", 0) if reason else (trace.text, trace.replaces)
+        known = Known(uuid.uuid4().hex, text, replaces, reason=reason)
+        self.suggestions.keep(request.uri, cursor.prefix, cursor.suffix, known)
+        latency_ms = (time.monotonic() - started) * 1e3
+        self._pace.answered(trace.phases_ms.get("total", latency_ms))
+        self.last_trace = trace
+        cursor.check_current()  # what was typed meanwhile may be how it begins: the next request finds it
+        self._note(Answer(request.uri, reason, "model", latency_ms, trace))
+        return _suggestion(cursor, known)
+
+    def _cursor(self, request: Request) -> _Cursor:
+        document = self.documents.get(request.uri)
+        if document is None:
+            raise _Nothing("not_open")
+        if document.place is None:
+            raise _Nothing(NO_PLACE)
+        if self.is_paused and not request.invoked:
+            raise _Nothing("paused")
+        selected = request.selected
+        if selected is None:
+            prefix, suffix = self.documents.around(document, request.position)
+        else:
+            prefix = self.documents.around(document, selected.start)[0] + selected.text
+            suffix = document.buffer.split(selected.end)[1]
+        return _Cursor(request, document, document.place, document.version, prefix, suffix)
+
+    async def _wait_until_due(self, cursor: _Cursor) -> None:
+        """Let the next keystroke come first, where nothing is wrong with this one."""
+        document = cursor.document
+        reason = why_not_here(
+            self.options, document.language_id, document.language, cursor.prefix, cursor.suffix
+        )
+        if reason is None and self.host.model.state.kind == "loading":
+            reason = _MODEL_REASONS["loading"]
+        if reason is not None:
+            raise _Nothing(reason)
+        wait_ms = self._pace.wait_ms() if self.options.debounce_ms < 0 else self.options.debounce_ms
+        if wait_ms > 0:
+            await asyncio.sleep(wait_ms / 1e3)
+        cursor.check_current()
+
+    async def _complete(self, cursor: _Cursor) -> CompletionTrace:
+        index = self.host.index_of(cursor.place.root)
+        request = CompletionRequest(
+            repo_name=cursor.place.repo_name,
+            path=cursor.place.path,
+            language=cursor.document.language,
+            prefix=cursor.prefix,
+            suffix=cursor.suffix,
+            multi_line=False if self.options.multi_line == "never" else None,
+            retrieve=index.retrieve if index is not None else None,
+            encode_ms=self.host.settings.memory.encode_ms,
+        )
+        job = self.host.model.submit(lambda model: model.complete(request))
+        self.on_model(True)
+        try:
+            return await asyncio.wrap_future(job.future)
+        except asyncio.CancelledError:
+            self.host.model.cancel(job)
+            raise
+        except Cancelled:
+            raise _Nothing("cancelled") from None
+        except ModelUnavailableError:
+            raise _Nothing(_MODEL_REASONS[self.host.model.state.kind]) from None
+        except Exception as error:
+            # what it was about stands in the error's text, perhaps: users' code is for the debug level
+            log.error("a completion failed: %s", type(error).__name__)  # noqa: TRY400
+            log.debug("the completion that failed", exc_info=True)
+            raise _Nothing("failed") from None
+        finally:
+            self.on_model(False)
+
+    def _note(self, answer: Answer) -> None:
+        self.last = answer
+        self.on_answer(answer)
+
+
+def _suggestion(cursor: _Cursor, known: Known) -> Suggestion | None:
+    """Return a known suggestion as what is shown, None where nothing is."""
+    if not known.text:
+        return None
+    request, document = cursor.request, cursor.document
+    selected = request.selected
+    start, at = (selected.start, selected.end) if selected is not None else (request.position,) * 2
+    line, column = document.buffer.locate(at)
+    end = document.buffer.position(line, column + known.replaces)
+    if selected is None:
+        start = document.buffer.position(line, column)
+    text = known.text if selected is None else selected.text + known.text
+    return Suggestion(known.id, document.uri, document.language_id, text, start, end)

@@ -1,0 +1,547 @@
+"""The language server over streams in memory, with a model and an index that do as they are told."""
+
+import asyncio
+
+import pytest
+from lsp_harness import FakeIndex, FakeModel, ResponseError, connected, make_host, serve, span
+
+from model.errors import NotInstalledError
+
+URI = "file:///nowhere/a.py"
+
+
+def opened(text="x = ", **options):
+    """Decorate a test with a client that has one document open."""
+
+    def decorate(test):
+        def run():
+            model = FakeModel()
+
+            async def session(client):
+                client.model = model
+                await client.initialize(options={"debounceMs": 0, **options})
+                client.open(URI, text)
+                await test(client)
+
+            serve(session, model=model)
+
+        run.__name__ = test.__name__
+        return run
+
+    return decorate
+
+
+@opened("x = \n")
+async def test_a_suggestion_replaces_exactly_what_it_should(client):
+    item = await client.suggest(URI, 0, 4)
+    assert item["insertText"] == item["filterText"] == "done()"
+    assert item["range"] == span(0, 4, 0, 4)
+    assert item["command"]["command"] == "crosslight.didAcceptCompletion"
+    (request,) = client.model.requests
+    assert (request.prefix, request.suffix, request.language, request.path) == (
+        "x = ",
+        "\n",
+        "python",
+        "a.py",
+    )
+
+
+@opened("x = f()\n")
+async def test_closers_after_the_cursor_are_in_the_range(client):
+    client.model.replaces = 1
+    item = await client.suggest(URI, 0, 6)
+    assert item["range"] == span(0, 6, 0, 7)
+
+
+@opened("x = pri\n")
+async def test_the_suggestion_continues_the_popups_selected_item(client):
+    selected = {"range": span(0, 4, 0, 7), "text": "print"}
+    item = await client.suggest(URI, 0, 7, selected=selected)
+    assert item["insertText"] == "printdone()"
+    assert item["range"] == span(0, 4, 0, 7)
+    assert client.model.requests[0].prefix == "x = print"
+
+
+@opened()
+async def test_typing_a_suggestion_asks_no_model(client):
+    await client.suggest(URI, 0, 4)
+    for column, left in ((5, "one()"), (6, "ne()")):
+        client.insert(URI, 0, column - 1, "done()"[column - 5])
+        item = await client.suggest(URI, 0, column, invoked=False)
+        assert item["insertText"] == left
+    client.change(URI, {"range": span(0, 5, 0, 6), "text": ""})
+    assert (await client.suggest(URI, 0, 5, invoked=False))["insertText"] == "one()"
+    assert len(client.model.requests) == 1
+
+
+@opened()
+async def test_the_newest_request_of_a_document_wins(client):
+    client.model.go_on.clear()
+    first = client.suggestion(URI, 0, 4)
+    await client.until(client.model.began.is_set)
+    client.insert(URI, 0, 4, "1")
+    second = client.suggestion(URI, 0, 5)
+    assert await client.until(lambda: client.model.n_cancelled)
+    assert await first is None
+    client.model.go_on.set()
+    assert (await second)["items"][0]["insertText"] == "done()"
+    assert client.model.most_running == 1
+
+
+@opened()
+async def test_a_cancelled_request_is_answered_and_its_run_ends(client):
+    client.model.go_on.clear()
+    request = client.suggestion(URI, 0, 4)
+    await client.until(client.model.began.is_set)
+    client.cancel(request)
+    with pytest.raises(ResponseError) as error:
+        await request
+    assert error.value.code == -32800
+    await client.until(lambda: client.model.n_cancelled == 1)
+    assert (await client.command("crosslight.status"))["running"] == 0
+    assert await client.reason() == "cancelled"
+
+
+@opened()
+async def test_of_a_storm_of_requests_one_is_answered_and_nothing_runs_on(client):
+    client.model.go_on.clear()
+    requests = []
+    for n in range(200):
+        client.insert(URI, 0, 4 + n, "x")
+        requests.append(client.suggestion(URI, 0, 5 + n, invoked=n % 2 == 0))
+        if n % 20 == 0:
+            await asyncio.sleep(0)
+    client.model.go_on.set()
+    answers = await asyncio.gather(*requests)
+    assert [answer is not None for answer in answers] == [False] * 199 + [True]
+    status = await client.command("crosslight.status")
+    assert status["running"] == 0
+    assert client.model.most_running == 1
+
+
+@opened("total = 1\n", inStrings=False)
+async def test_inside_of_a_word_only_an_invoked_request_is_answered(client):
+    assert await client.suggest(URI, 0, 3, invoked=False) is None
+    assert await client.reason() == "inside_word"
+    assert await client.suggest(URI, 0, 3) is not None
+
+
+@opened(disabledLanguages=["python"])
+async def test_a_language_that_is_switched_off_is_answered_with_its_reason(client):
+    assert await client.suggest(URI, 0, 4, invoked=False) is None
+    assert await client.reason() == "language_disabled"
+    assert client.model.requests == []
+
+
+@opened()
+async def test_an_improbable_suggestion_is_not_shown_while_typing(client):
+    client.model.probability = 0.01
+    assert await client.suggest(URI, 0, 4, invoked=False) is None
+    assert await client.reason() == "improbable"
+    assert await client.suggest(URI, 0, 4) is not None
+
+
+@opened()
+async def test_what_the_model_holds_back_keeps_its_reason(client):
+    client.model.suppressed = "repeats_suffix"
+    assert await client.suggest(URI, 0, 4) is None
+    assert await client.reason() == "repeats_suffix"
+
+
+@pytest.mark.parametrize("uri", ["git:/a.py?HEAD", "output:log", "vscode-vfs://h/a.py"])
+def test_what_is_no_file_is_refused_politely(uri):
+    async def test(client):
+        await client.initialize()
+        client.open(uri, "x = ")
+        assert await client.suggest(uri, 0, 4) is None
+        assert await client.reason() == "virtual_document"
+
+    serve(test)
+
+
+def test_a_document_that_is_not_open_is_refused_politely():
+    async def test(client):
+        await client.initialize()
+        assert await client.suggest(URI, 0, 0) is None
+        assert await client.reason() == "not_open"
+        client.notify("textDocument/didChange", {
+            "textDocument": {"uri": URI, "version": 1}, "contentChanges": [{"text": ""}]
+        })  # fmt: skip
+        client.notify("textDocument/didClose", {"textDocument": {"uri": URI}})
+        assert await client.suggest(URI, 0, 0) is None
+
+    serve(test)
+
+
+@opened()
+async def test_paused_means_no_suggestions_while_typing(client):
+    assert await client.command("crosslight.pause") == {"paused": True}
+    assert await client.suggest(URI, 0, 4, invoked=False) is None
+    assert await client.reason() == "paused"
+    assert client.told("didChangeStatus")[-1]["kind"] == "Inactive"
+    assert await client.suggest(URI, 0, 4) is not None
+    assert await client.command("crosslight.pause", False) == {"paused": False}
+
+
+def test_bad_settings_are_named_in_one_message_and_keep_their_defaults():
+    async def test(client):
+        await client.initialize(options={"enabeld": 1, "minProbability": 7})
+        (message,) = await client.until(lambda: client.told("window/showMessage"))
+        assert "crosslight.enabeld" in message["message"]
+        assert "crosslight.minProbability" in message["message"]
+        settings = {"settings": {"crosslight": {"enabeld": 1, "minProbability": 7}}}
+        client.notify("workspace/didChangeConfiguration", settings)
+        status = await client.command("crosslight.status")
+        assert status["options"]["minProbability"] == 0.25
+        assert len(client.told("window/showMessage")) == 1
+
+    serve(test)
+
+
+def test_settings_change_while_running():
+    async def test(client):
+        await client.initialize()
+        client.notify("workspace/didChangeConfiguration", {"settings": {"crosslight": {"enabled": False}}})
+        client.open(URI, "x = ")
+        assert await client.suggest(URI, 0, 4, invoked=False) is None
+        assert await client.reason() == "disabled"
+
+    serve(test)
+
+
+def test_settings_are_asked_for_where_the_client_only_says_that_they_changed():
+    async def test(client):
+        client.answers["workspace/configuration"] = lambda _: [{"enabled": False}]
+        await client.initialize(capabilities={"workspace": {"configuration": True}})
+        client.notify("workspace/didChangeConfiguration", {"settings": None})
+        await client.until(lambda: client.asked)
+        status = await client.command("crosslight.status")
+        assert status["options"]["enabled"] is False
+
+    serve(test)
+
+
+@pytest.mark.parametrize(
+    ("offered", "chosen"),
+    [(None, "utf-16"), (["utf-8", "utf-16"], "utf-8"), (["utf-32"], "utf-32"), (["utf-7"], "utf-16")],
+)
+def test_positions_are_counted_as_the_client_prefers(offered, chosen):
+    async def test(client):
+        result = await client.initialize(capabilities={"general": {"positionEncodings": offered}})
+        assert result["capabilities"]["positionEncoding"] == chosen
+        client.open(URI, "é = ")
+        item = await client.suggest(URI, 0, {"utf-8": 5}.get(chosen, 4))
+        assert item is not None
+        assert client_model.requests[-1].prefix == "é = "
+
+    client_model = FakeModel()
+    serve(test, model=client_model)
+
+
+def test_a_model_that_is_missing_is_told_once_and_breaks_nothing():
+    def load():
+        raise NotInstalledError("no model is installed; run `crosslight model pull`")
+
+    async def test(client):
+        await client.initialize(options={"debounceMs": 0})
+        client.open(URI, "x = ")
+        for invoked in (True, False, True):
+            assert await client.suggest(URI, 0, 4, invoked=invoked) is None
+        assert await client.reason() == "model_missing"
+        assert (await client.command("crosslight.status"))["model"]["kind"] == "missing"
+        (message,) = client.told("window/showMessage")
+        assert "crosslight model pull" in message["message"]
+        assert client.told("didChangeStatus")[-1]["kind"] == "Error"
+
+    serve(test, model=load)
+
+
+def test_a_completion_that_fails_is_no_error_to_the_client():
+    def write(_):
+        raise RuntimeError("secret code")
+
+    async def test(client):
+        await client.initialize()
+        client.open(URI, "x = ")
+        assert await client.suggest(URI, 0, 4) is None
+        assert await client.reason() == "failed"
+
+    serve(test, model=FakeModel(write))
+
+
+def test_repositories_are_indexed_with_progress_that_can_be_cancelled(tmp_path):
+    index = FakeIndex()
+    index.go_on.clear()
+
+    async def test(client):
+        await client.initialize(tmp_path, capabilities={"window": {"workDoneProgress": True}})
+        begun = await client.until(
+            lambda: [one for one in client.told("$/progress") if one["value"]["kind"] == "report"]
+        )
+        assert "of 1000 files" in begun[0]["value"]["message"]
+        client.notify("window/workDoneProgress/cancel", {"token": begun[0]["token"]})
+        await client.until(lambda: client.told("$/progress")[-1]["value"]["kind"] == "end")
+        (state,) = (await client.command("crosslight.status"))["repositories"]
+        assert state["kind"] == "cancelled"
+        index.go_on.set()
+        await client.command("crosslight.reindex", True)
+        await client.until(lambda: index.runs == [(tmp_path, False), (tmp_path, True)])
+
+    serve(test, index=index)
+
+
+def test_the_clients_watcher_is_asked_for_and_believed(tmp_path):
+    index = FakeIndex()
+
+    async def test(client):
+        dynamic = {"workspace": {"didChangeWatchedFiles": {"dynamicRegistration": True}}}
+        await client.initialize(tmp_path, capabilities=dynamic)
+        await client.until(lambda: client.asked)
+        assert client.asked[0][0] == "client/registerCapability"
+        await client.until(lambda: index.runs)
+        changes = [{"uri": (tmp_path / name).as_uri(), "type": 2} for name in ("a.py", "b.txt.bin", "c/d.go")]
+        client.notify("workspace/didChangeWatchedFiles", {"changes": changes})
+        await client.until(lambda: index.updates)
+        assert index.updates == [{"a.py", "c/d.go"}]
+
+    serve(test, index=index)
+
+
+def test_a_branch_switch_is_one_more_run_and_loses_nothing(tmp_path):
+    index = FakeIndex()
+
+    async def test(client):
+        dynamic = {"workspace": {"didChangeWatchedFiles": {"dynamicRegistration": True}}}
+        await client.initialize(tmp_path, capabilities=dynamic)
+        await client.until(lambda: index.runs)
+        changes = [{"uri": (tmp_path / f"{n}.py").as_uri(), "type": 2} for n in range(5_000)]
+        client.notify("workspace/didChangeWatchedFiles", {"changes": changes})
+        await client.until(lambda: len(index.runs) == 2)
+        assert index.updates == []
+
+    serve(test, index=index)
+
+
+def test_without_the_clients_watcher_files_are_followed_all_the_same(tmp_path):
+    index = FakeIndex()
+
+    async def test(client):
+        await client.initialize(tmp_path)
+        await client.until(lambda: index.runs)
+        n = 0
+
+        def write_until_seen():
+            nonlocal n
+            n += 1
+            (tmp_path / "new.py").write_text(f"x = {n}")  # the watch may begin a moment later
+            return index.updates
+
+        await client.until(write_until_seen)
+        assert index.updates[0] == {"new.py"}
+
+    serve(test, index=index)
+
+
+def test_a_saved_file_is_indexed(tmp_path):
+    index = FakeIndex()
+
+    async def test(client):
+        await client.initialize(tmp_path, capabilities={})
+        await client.until(lambda: index.runs)
+        uri = (tmp_path / "a.py").as_uri()
+        client.open(uri, "x = 1")
+        client.notify("textDocument/didSave", {"textDocument": {"uri": uri}})
+        await client.until(lambda: index.updates)
+        assert index.updates[0] == {"a.py"}
+
+    serve(test, index=index)
+
+
+def test_folders_come_and_go(tmp_path):
+    index = FakeIndex()
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+
+    async def test(client):
+        await client.initialize(one)
+        event = {
+            "added": [{"uri": two.as_uri(), "name": "two"}],
+            "removed": [{"uri": one.as_uri(), "name": "one"}],
+        }
+        client.notify("workspace/didChangeWorkspaceFolders", {"event": event})
+        await client.until(lambda: two in [root for root, _ in index.runs])
+        status = await client.command("crosslight.status")
+        assert [row["root"] for row in status["repositories"]] == [str(two)]
+
+    serve(test, index=index)
+
+
+def test_the_index_is_asked_for_each_completion_of_its_repository(tmp_path):
+    index, model = FakeIndex(), FakeModel()
+
+    async def test(client):
+        await client.initialize(tmp_path)
+        await client.until(lambda: index.runs)
+        uri = (tmp_path / "a.py").as_uri()
+        client.open(uri, "x = ")
+        await client.suggest(uri, 0, 4)
+        assert model.requests[0].retrieve is not None
+
+    serve(test, index=index, model=model)
+
+
+def test_cells_are_documents_that_see_what_stands_before_them(tmp_path):
+    model = FakeModel()
+
+    async def test(client):
+        await client.initialize(tmp_path)
+        notebook = (tmp_path / "n.ipynb").as_uri()
+        cells = [f"vscode-notebook-cell:{tmp_path}/n.ipynb#{n}" for n in range(2)]
+        items = [
+            {"uri": uri, "languageId": "python", "version": 1, "text": text}
+            for uri, text in zip(cells, ("import os\n", "os."), strict=True)
+        ]
+        client.notify("notebookDocument/didOpen", {
+            "notebookDocument": {
+                "uri": notebook, "notebookType": "jupyter-notebook", "version": 1,
+                "cells": [{"kind": 2, "document": uri} for uri in cells],
+            },
+            "cellTextDocuments": items,
+        })  # fmt: skip
+        await client.suggest(cells[1], 0, 3)
+        assert (model.requests[0].prefix, model.requests[0].path) == ("import os\n\nos.", "n.py")
+        client.notify("notebookDocument/didChange", {
+            "notebookDocument": {"uri": notebook, "version": 2},
+            "change": {"cells": {"textContent": [{
+                "document": {"uri": cells[1], "version": 2},
+                "changes": [{"range": span(0, 3, 0, 3), "text": "path"}],
+            }]}},
+        })  # fmt: skip
+        await client.suggest(cells[1], 0, 7)
+        assert model.requests[1].prefix == "import os\n\nos.path"
+
+    serve(test, model=model)
+
+
+def test_without_inline_completion_the_first_line_is_an_item_if_that_is_wanted():
+    async def test(client):
+        result = await client.initialize(options={"completionItems": True}, capabilities={})
+        assert "completionProvider" in result["capabilities"]
+        client.open(URI, "x = pri")
+        where = {"textDocument": {"uri": URI}, "position": {"line": 0, "character": 7}}
+        (item,) = (await client.ask("textDocument/completion", where))["items"]
+        assert item["label"] == "print(1)"
+        assert item["textEdit"] == {"range": span(0, 4, 0, 7), "newText": "print(1)"}
+
+    serve(test, model=FakeModel(lambda _: "nt(1)\nmore"))
+
+
+@pytest.mark.parametrize("options", [None, {"completionItems": True}])
+def test_with_inline_completion_no_items_are_offered(options):
+    async def test(client):
+        result = await client.initialize(options=options)
+        assert "completionProvider" not in result["capabilities"]
+        assert result["capabilities"]["inlineCompletionProvider"] == {}
+
+    serve(test)
+
+
+@opened()
+async def test_the_last_completion_is_explained(client):
+    assert await client.command("crosslight.explainLast") is None
+    await client.suggest(URI, 0, 4)
+    assert (await client.command("crosslight.explainLast"))["text"] == "done()"
+
+
+@opened()
+async def test_cleared_caches_ask_the_model_anew(client):
+    await client.suggest(URI, 0, 4)
+    await client.command("crosslight.clearCaches")
+    await client.suggest(URI, 0, 4)
+    assert len(client.model.requests) == 2
+    assert client.model.is_forgotten
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[]",
+        b"1",
+        b'{"id": 999}',
+        b'"jsonrpc"',
+        b'{"jsonrpc": "2.0", "id": 3, "method": "initialize", "params": 7}',
+    ],
+)
+def test_what_is_no_message_is_answered_with_an_error_and_the_connection_goes_on(body):
+    async def test(client):
+        client.reader.feed_data(b"Content-Length: %d\r\nContent-Type: x\r\n\r\n%s" % (len(body), body))
+        await client.initialize()
+        assert await client.suggest(URI, 0, 0) is None
+
+    serve(test)
+
+
+def test_an_unknown_method_is_an_error_and_an_unknown_notification_nothing():
+    async def test(client):
+        await client.initialize()
+        client.notify("some/notification", {"x": 1})
+        with pytest.raises(ResponseError) as error:
+            await client.ask("some/request", {})
+        assert error.value.code == -32601
+
+    serve(test)
+
+
+@pytest.mark.parametrize(("says", "code"), [(["shutdown", "exit"], 0), (["exit"], 1), ([], 1)])
+def test_the_exit_code_tells_whether_the_client_shut_down(says, code):
+    async def run():
+        host = make_host()
+        async with connected(host) as client:
+            await client.initialize()
+            if "shutdown" in says:
+                await client.ask("shutdown")
+            if "exit" in says:
+                client.notify("exit", None)
+            else:
+                client.reader.feed_eof()
+            assert await client.serving == code
+        await asyncio.to_thread(host.close)
+
+    asyncio.run(run())
+
+
+def test_a_client_that_dies_leaves_nothing_running():
+    async def run():
+        model = FakeModel()
+        model.go_on.clear()
+        host = make_host(model)
+        async with connected(host) as client:
+            await client.initialize()
+            client.open(URI, "x = ")
+            client.suggestion(URI, 0, 4)
+            await client.until(model.began.is_set)
+        await asyncio.to_thread(host.model.wait_until_idle, 20)
+        assert model.n_cancelled == 1
+        await asyncio.to_thread(host.close)
+        assert model.is_closed
+
+    asyncio.run(run())
+
+
+def test_two_clients_share_one_model_and_one_index(tmp_path):
+    async def run():
+        model, index = FakeModel(), FakeIndex()
+        host = make_host(model, index)
+        async with connected(host) as one, connected(host) as two:
+            for client in (one, two):
+                await client.initialize(tmp_path)
+                client.open(URI, "x = ")
+            first, second = await asyncio.gather(one.suggest(URI, 0, 4), two.suggest(URI, 0, 4))
+            assert first["insertText"] == second["insertText"] == "done()"
+            assert first["command"]["arguments"] != second["command"]["arguments"]
+            assert len(index.runs) == 1
+        await asyncio.to_thread(host.close)
+
+    asyncio.run(run())
