@@ -6,7 +6,8 @@ that they may have gaps; causality is by the order in the cache.
 
     inputs   input_ids, position_ids (1, S) int64          rows (R,) int64, each below S
              and those of the form of attention (`attention.py`)
-    outputs  logits (1, R, vocab) fp32
+    outputs  logits (1, R, vocab) fp32; of a decoder with a shortlist (`shortlist.py`), (1, R, n_listed), and
+             final (1, R, hidden) uint8: the normalized rows that they were computed from
              and those of the form of attention
              queries.{i} (1, S, n_heads * head_dim), with the rotary embedding, for i in `query_layers`
 
@@ -26,7 +27,8 @@ import numpy.typing as npt
 from model.attention import Attention, FusedAttention, ProductAttention
 from model.cache_graphs import write_cache_graphs
 from model.graph_writer import GraphWriter
-from model.schemes import Matrix, Scheme, make_scheme
+from model.schemes import NORMED_SCALE, Matrix, Scheme, make_scheme
+from model.shortlist import Shortlist, save_projection
 from model.types import DecoderConfig, Quantization
 from model.weights import Weights
 
@@ -38,9 +40,13 @@ MAX_POSITIONS: Final = 32_768
 
 
 def build_decoder(
-    weights: Weights, quantization: Quantization, folder: Path, on_progress: Callable[[float], None]
+    weights: Weights,
+    quantization: Quantization,
+    folder: Path,
+    on_progress: Callable[[float], None],
+    shortlist: Shortlist | None = None,
 ) -> None:
-    """Write `decoder.onnx` and `decoder.data` into `folder`.
+    """Write `decoder.onnx` and `decoder.data` into `folder`, with a shortlist also the whole projection.
 
     Takes one tensor at a time from `weights` and writes it at once, so the peak of memory is a few copies of
     the largest one (the embedding), not the model.
@@ -50,6 +56,8 @@ def build_decoder(
         quantization: Decides the scheme; also noted in the graph's metadata.
         folder: Exists; files of these names are overwritten.
         on_progress: Called with the part done, 0 to 1.
+        shortlist: The tokens that the graph's own projection knows; all if None. It needs rows that are bytes
+            with a constant scale, which only rotated W8A8 has.
 
     Raises:
         OSError: A file could not be written.
@@ -57,11 +65,16 @@ def build_decoder(
     with (folder / DATA_FILE).open("wb") as data:
         graph = GraphWriter(data, DATA_FILE)
         decoder = _Decoder(graph, weights, make_scheme(quantization))
-        decoder.write(on_progress)
+        decoder.write(on_progress, shortlist)
     properties = {"scheme": quantization.scheme, "weight_bits": str(quantization.weight_bits)}
     properties |= {"rotated": str(quantization.rotated), "n_positions": str(_n_positions(weights.config))}
     properties |= {"query_layers": " ".join(str(layer) for layer in query_layers(weights.config))}
     properties |= decoder.attention.properties
+    if shortlist is not None:
+        if quantization.scheme != "w8a8" or not quantization.rotated:
+            raise ValueError(f"{quantization} has no rows that a shortlist could be completed from")
+        properties["shortlist"] = f"{shortlist.n_first} {shortlist.last_from}"
+        save_projection(weights.tensor("lm_head"), quantization.weight_bits, NORMED_SCALE, folder)
     (folder / GRAPH_FILE).write_bytes(graph.finish("decoder", properties=properties))
     write_cache_graphs(weights.config, make_scheme(quantization).float_type, folder)
     on_progress(1.0)
@@ -78,7 +91,7 @@ class _Decoder:
         fused = FusedAttention(weights.config, scheme.float_type)
         self.attention: Final[Attention] = fused if scheme.on_device else ProductAttention(weights.config)
 
-    def write(self, on_progress: Callable[[float], None]) -> None:
+    def write(self, on_progress: Callable[[float], None], shortlist: Shortlist | None) -> None:
         """Add everything to the graph; the embedding and the output projection count as two layers each."""
         config, graph = self._config, self._graph
         self._declare_inputs()
@@ -100,8 +113,19 @@ class _Decoder:
                 residual = graph.op("Gather", [residual, "rows"], "last.residual", axis=1)
             hidden, residual = self._feed_forward(layer, attended, residual)
         on_progress((config.n_layers + 2) / n_steps)
-        self._scheme.logits(graph, hidden, self._weights.tensor("lm_head"), "logits")
-        graph.add_output("logits", np.float32, [1, "n_rows", config.vocab_size])
+        self._add_logits(hidden, shortlist)
+
+    def _add_logits(self, hidden: str, shortlist: Shortlist | None) -> None:
+        """Add the output projection of the rows asked for."""
+        config, graph = self._config, self._graph
+        operand = self._scheme.operand(graph, hidden, normed=True)
+        weight = self._weights.tensor("lm_head")
+        if shortlist is not None:
+            weight = shortlist.rows(weight)
+            final = graph.op("Identity", [operand.values], "final")
+            graph.add_output(final, np.uint8, [1, "n_rows", config.hidden_size])
+        self._scheme.logits(graph, operand, weight, "logits")
+        graph.add_output("logits", np.float32, [1, "n_rows", len(weight)])
 
     def _declare_inputs(self) -> None:
         config, graph = self._config, self._graph

@@ -20,9 +20,10 @@ from model.errors import ConversionError
 from model.graph import build_decoder
 from model.manifest import FORMAT_VERSION, write_manifest
 from model.quantize import rotated
-from model.tokenizer import save_tokenizer
-from model.types import Manifest, Quantization
-from model.vocabulary import control_tokens, read_vocabulary
+from model.shortlist import Shortlist, choose_shortlist
+from model.tokenizer import Tokenizer, save_tokenizer
+from model.types import ControlTokens, Manifest, Quantization
+from model.vocabulary import Vocabulary, control_tokens, read_vocabulary
 from model.weights import Weights, open_weights
 
 # Parts of the whole at which each step ends, by the time that they take.
@@ -75,6 +76,7 @@ def convert(  # noqa: PLR0913  (all but two are facts that the manifest records)
         quantization,
         target,
         lambda done: on_progress(step, _VECTORS + done * (_DECODER - _VECTORS)),
+        _shortlist(vocabulary, control, quantization),
     )
     on_progress("hashing the files", _DECODER)
     manifest = Manifest(
@@ -92,6 +94,16 @@ def convert(  # noqa: PLR0913  (all but two are facts that the manifest records)
     write_manifest(target, manifest)
     on_progress("done", 1.0)
     return manifest
+
+
+def _shortlist(
+    vocabulary: Vocabulary, control: ControlTokens, quantization: Quantization
+) -> Shortlist | None:
+    """Return the tokens that the graph's own projection is to know; None for all."""
+    if quantization.scheme != "w8a8" or not quantization.rotated:
+        return None
+    tokenizer = Tokenizer.from_vocabulary(vocabulary, control)
+    return choose_shortlist(tokenizer.token_bytes, control.all_ids, tokenizer.vocab_size)
 
 
 def _prepared(

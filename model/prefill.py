@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +42,8 @@ def prefill(
 ) -> Prefilled:
     """Fill the buffer with parts and a draft, and return the logits of the last token and of the draft.
 
-    The last token of the parts is always run, for its logits.
+    The last token of the parts is always run, for its logits. What may follow is a token of the decoder's
+    shortlist, or one that stands in the parts or the draft.
 
     Args:
         decoder: Its buffer holds whatever the last call left there.
@@ -53,6 +55,7 @@ def prefill(
     if isinstance(last, Memory) or not last.n_tokens:
         raise ValueError("a prompt ends with tokens: there is nothing to continue otherwise")
     n_tokens = sum(part.n_tokens for part in parts)
+    decoder.offer(chain(draft, *(part.token_ids for part in parts)))
     n_reused = decoder.reuse(parts)
     if n_reused == n_tokens:
         n_reused -= 1

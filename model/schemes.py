@@ -34,6 +34,9 @@ largest is near 3.3, and one in two million lies beyond 5. So one constant scale
 calibration and without a pass over the row to find its maximum.
 """
 
+NORMED_SCALE: Final = np.float32(NORMED_LIMIT / 127)
+"""What the bytes of such rows are multiplied with."""
+
 BLOCK_SIZE: Final = 32
 """Weights that share a scale in the 4-bit scheme."""
 
@@ -88,8 +91,8 @@ class Scheme(Protocol):
         """Multiply with `weight` (out, in) and add `bias` (out,): (1, S, out) in `float_type`."""
         ...
 
-    def logits(self, graph: GraphNodes, x: str, weight: Matrix, output: str) -> str:
-        """Project normalized rows `x` (1, R, hidden) on the vocabulary: (1, R, vocab) in fp32."""
+    def logits(self, graph: GraphNodes, x: Operand, weight: Matrix, output: str) -> str:
+        """Project normalized rows `x` (1, R, hidden) on tokens (n, hidden): (1, R, n) in fp32."""
         ...
 
 
@@ -124,9 +127,9 @@ class Fp32:
         product = graph.op("MatMul", inputs, f"{output}.product")
         return graph.op("Add", [product, graph.constant(f"{output}.bias", bias)], output)
 
-    def logits(self, graph: GraphNodes, x: str, weight: Matrix, output: str) -> str:
+    def logits(self, graph: GraphNodes, x: Operand, weight: Matrix, output: str) -> str:
         """See `Scheme`."""
-        return self.linear(graph, Operand(x), weight, output)
+        return self.linear(graph, x, weight, output)
 
 
 class W8A8:
@@ -156,7 +159,7 @@ class W8A8:
         """See `Scheme`."""
         zero_point = graph.constant("zero_point", np.array(ZERO_POINT, np.uint8))
         if normed and self._rotated:
-            scale = graph.constant("normed_scale", np.array(NORMED_LIMIT / 127, np.float32))
+            scale = graph.constant("normed_scale", np.array(NORMED_SCALE, np.float32))
             return Operand(graph.op("QuantizeLinear", [x, scale, zero_point], f"{x}.bytes"), scale)
         scale = graph.constant("unit_scale", np.array(1 / 127, np.float32))
         magnitude = graph.op("Abs", [x], f"{x}.magnitude")
@@ -185,9 +188,9 @@ class W8A8:
         scaled = graph.op("Mul", [product, x.row_scale], f"{output}.scaled")
         return graph.op("Add", [scaled, *held_bias], output)
 
-    def logits(self, graph: GraphNodes, x: str, weight: Matrix, output: str) -> str:
+    def logits(self, graph: GraphNodes, x: Operand, weight: Matrix, output: str) -> str:
         """See `Scheme`."""
-        return self.linear(graph, self.operand(graph, x, normed=True), weight, output)
+        return self.linear(graph, x, weight, output)
 
 
 class W4A16:
@@ -219,7 +222,7 @@ class W4A16:
         product = graph.op("com.microsoft:MatMulNBits", inputs, f"{output}.product", **sizes)
         return graph.op("Add", [product, graph.constant(f"{output}.bias", bias.astype(np.float16))], output)
 
-    def logits(self, graph: GraphNodes, x: str, weight: Matrix, output: str) -> str:
+    def logits(self, graph: GraphNodes, x: Operand, weight: Matrix, output: str) -> str:
         """See `Scheme`."""
         table = graph.constant(f"{output}.weight", weight.T.astype(np.float16))
-        return graph.op("Cast", [graph.op("MatMul", [x, table], f"{output}.half")], output, to=1)
+        return graph.op("Cast", [graph.op("MatMul", [x.values, table], f"{output}.half")], output, to=1)

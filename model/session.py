@@ -22,6 +22,7 @@ from model.cache import DeviceRoom, HostRoom, KeyValueCache, Room
 from model.cache_binding import Binding, Parts, ViewBinding, WholeBinding, round_up
 from model.errors import Cancelled, DamagedModelError, ProviderError
 from model.processor import n_usable_cores, u8s8_saturates
+from model.shortlist import OfferedTokens, Projection, Shortlist
 from model.types import DecoderConfig, Provider, Quantization
 
 # Its import begins to gather usage data, in a database under the user's cache, to be sent to its makers, and
@@ -96,20 +97,31 @@ class DecoderSession:
         "config",
         "fallback_reason",
         "n_positions",
+        "projection",
         "provider",
         "query_layers",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a model folder and the run time give
         self,
         session: onnxruntime.InferenceSession,
         config: DecoderConfig,
         provider: Provider,
         *,
+        folder: Path | None = None,
         cache_sessions: tuple[onnxruntime.InferenceSession, onnxruntime.InferenceSession] | None = None,
         fallback_reason: str | None = None,
     ) -> None:
-        """Wrap what `load_decoder` opened; `cache_sessions` put and get entries of caches on a device."""
+        """Wrap what `load_decoder` opened.
+
+        Args:
+            session: Of the decoder's graph.
+            config: Its sizes.
+            provider: The one that it runs on.
+            folder: The model's, needed for a decoder with a shortlist.
+            cache_sessions: They put and get entries of caches on a device.
+            fallback_reason: See the attribute.
+        """
         self._session = session
         self._cache_sessions = cache_sessions
         types = {entry.type for entry in session.get_inputs() if entry.name.startswith("past.")}
@@ -126,6 +138,8 @@ class DecoderSession:
         """Layers whose queries `run_with_queries` returns."""
         self._sum_block = int(properties.get("sum_block", 0))
         self._few_tokens = int(properties.get("few_tokens", 0))
+        self.projection: Final = _projection(properties.get("shortlist"), config, folder)
+        """Of a decoder with a shortlist, which tokens its runs tell of."""
 
     def new_cache(self, capacity_tokens: int) -> KeyValueCache:
         """Allocate room for the keys and values of so many tokens."""
@@ -165,6 +179,7 @@ class DecoderSession:
         positions: Sequence[int],
         rows: Sequence[int],
         interrupt: Interrupt,
+        offered: OfferedTokens | Literal["all"] | None = None,
     ) -> npt.NDArray[np.float32]:
         """Compute `token_ids` after the first `n_past` entries of `cache`, where their keys and values go.
 
@@ -181,15 +196,20 @@ class DecoderSession:
             positions: One for each token, for the rotary embedding; below `n_positions`.
             rows: Indices into `token_ids` whose logits are wanted; may be empty.
             interrupt: Ends the run when another thread triggers it.
+            offered: Of a decoder with a shortlist, what may be chosen beside it, from its `projection`; `all`
+                tokens take long.
 
         Returns:
-            Logits (len(rows), vocab), not shared with any later run.
+            Logits (len(rows), vocab), not shared with any later run; -inf for tokens that are neither listed
+            nor offered.
 
         Raises:
             Cancelled: `interrupt` was triggered.
         """
         inputs = self._inputs(token_ids, n_past, positions, rows)
-        return self._run(cache.binding.ready(n_past, inputs["input_ids"].shape[1]), inputs, interrupt)
+        return self._run(
+            cache.binding.ready(n_past, inputs["input_ids"].shape[1]), inputs, interrupt, offered
+        )
 
     def run_with_queries(  # noqa: PLR0913 - see `run`
         self,
@@ -219,7 +239,7 @@ class DecoderSession:
         for layer, part in zip(self.query_layers, queries, strict=True):
             name = f"queries.{layer}"
             binding.bind_output(name, "cpu", 0, self._float_type, shape, part.ctypes.data)
-        logits = self._run(binding, inputs, interrupt)
+        logits = self._run(binding, inputs, interrupt, None)
         return logits, queries[:, : len(token_ids)]
 
     def _inputs(
@@ -249,24 +269,49 @@ class DecoderSession:
         return inputs
 
     def _run(
-        self, binding: onnxruntime.IOBinding, inputs: Mapping[str, npt.NDArray[Any]], interrupt: Interrupt
+        self,
+        binding: onnxruntime.IOBinding,
+        inputs: Mapping[str, npt.NDArray[Any]],
+        interrupt: Interrupt,
+        offered: OfferedTokens | Literal["all"] | None,
     ) -> npt.NDArray[np.float32]:
         for name, value in inputs.items():
             binding.bind_cpu_input(name, value)
-        logits: npt.NDArray[np.float32] = np.empty(
-            (1, len(inputs["rows"]), self.config.vocab_size), np.float32
-        )
-        # The address of an empty array may be null, which the binding takes for an error.
-        memory = logits if logits.size else np.empty(1, np.float32)
-        binding.bind_output("logits", "cpu", 0, np.float32, logits.shape, memory.ctypes.data)
+        n_rows, projection = len(inputs["rows"]), self.projection
+        n_listed = projection.shortlist.n_listed if projection else self.config.vocab_size
+        logits = _bound_output(binding, "logits", (1, n_rows, n_listed), np.float32)
+        if projection:
+            final = _bound_output(binding, "final", (1, n_rows, self.config.hidden_size), np.uint8)
         try:
             self._session.run_with_iobinding(binding, interrupt._options)  # noqa: SLF001 - the same file
         except RuntimeError:
             if interrupt.triggered:
                 raise Cancelled from None
             raise
-        result: npt.NDArray[np.float32] = logits[0]
-        return result
+        if projection is None:
+            result: npt.NDArray[np.float32] = logits[0]
+            return result
+        if offered == "all":
+            return projection.all_logits(logits[0], final[0])
+        return projection.logits(logits[0], final[0], offered)
+
+
+def _bound_output(
+    binding: onnxruntime.IOBinding, name: str, shape: tuple[int, ...], dtype: type[np.generic]
+) -> npt.NDArray[Any]:
+    """Return a new array that a run writes an output into."""
+    array = np.empty(shape, dtype)
+    # The address of an empty array may be null, which the binding takes for an error.
+    memory = array if array.size else np.empty(1, dtype)
+    binding.bind_output(name, "cpu", 0, dtype, shape, memory.ctypes.data)
+    return array
+
+
+def _projection(listed: str | None, config: DecoderConfig, folder: Path | None) -> Projection | None:
+    if listed is None or folder is None:
+        return None
+    n_first, last_from = (int(token_id) for token_id in listed.split())
+    return Projection(Shortlist(n_first, last_from, config.vocab_size), folder)
 
 
 def _causal_mask(n_past: int, n_new: int, n_view: int) -> npt.NDArray[np.float32]:
@@ -340,7 +385,8 @@ def load_decoder(
             f"{folder} holds 8-bit weights, whose sums would be wrong on this processor (it has no VNNI): "
             "run `crosslight model pull --force` here to import it with 7 bits"
         )
-    return DecoderSession(_open(path, options, [_CPU]), config, "cpu", fallback_reason=reason)
+    session = _open(path, options, [_CPU])
+    return DecoderSession(session, config, "cpu", folder=folder, fallback_reason=reason)
 
 
 def _device_value(shape: Sequence[int], dtype: npt.DTypeLike, provider: Provider) -> onnxruntime.OrtValue:

@@ -7,7 +7,8 @@ about repositories, grammars or editors either; the protocols at the end are how
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
@@ -270,6 +271,14 @@ class Decoder(Protocol):
         Raises:
             Cancelled: Another thread cancelled the run; passes that were complete stay in the buffer.
         """
+        ...
+
+    def offer(self, token_ids: Iterable[int]) -> None:
+        """Let rows of logits tell of these tokens, whether the decoder's shortlist has them or not."""
+        ...
+
+    def whole_vocabulary(self) -> AbstractContextManager[None]:
+        """Let rows of logits tell of all tokens for a while, at a price that users do not pay."""
         ...
 
     def rewind(self, n_tokens: int) -> None:

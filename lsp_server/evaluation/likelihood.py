@@ -49,7 +49,8 @@ def target_likelihood(
 ) -> Likelihood:
     """Return how likely a target is after a prompt.
 
-    Leaves the decoder's buffer with the prompt and the target in it.
+    Over the whole vocabulary, whatever the decoder's shortlist. Leaves the decoder's buffer with the prompt
+    and the target in it.
 
     Args:
         decoder: The running model; what its buffer shares with the prompt is not computed again.
@@ -63,12 +64,13 @@ def target_likelihood(
     scored = b"".join(map(codec.token_bytes, path))
     typed = _Beginning(codec, prompt.typed)
     whole = _Beginning(codec, scored)
-    for step in _walk(decoder, codec, parts, path):
-        typed.add(step)
-        whole.add(step)
-    if prompt.draft and tuple(path[: len(prompt.draft) - 1]) != prompt.draft[:-1]:
-        for step in _walk(decoder, codec, parts, prompt.draft):
+    with decoder.whole_vocabulary():
+        for step in _walk(decoder, codec, parts, path):
             typed.add(step)
+            whole.add(step)
+        if prompt.draft and tuple(path[: len(prompt.draft) - 1]) != prompt.draft[:-1]:
+            for step in _walk(decoder, codec, parts, prompt.draft):
+                typed.add(step)
     nats = typed.log_probability() - whole.log_probability()
     return Likelihood(max(0.0, nats), len(scored) - len(prompt.typed))
 

@@ -84,6 +84,7 @@ class RecordingSession:
 
     def __init__(self, session: DecoderSession, cancel_run: int | None = None) -> None:
         self.config, self.n_positions, self.new_cache = session.config, session.n_positions, session.new_cache
+        self.projection = session.projection
         self.runs: list[int] = []
         self.cancel_run = cancel_run
         self.cancel: Callable[[], None] = lambda: None

@@ -185,6 +185,7 @@ class InterruptingSession:
 
     def __init__(self, session: DecoderSession, cancel_run: int) -> None:
         self.config, self.n_positions, self.new_cache = session.config, session.n_positions, session.new_cache
+        self.projection = session.projection
         self.state: DecodeState | None = None
         self._session = session
         self._countdown = cancel_run

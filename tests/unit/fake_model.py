@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import numpy.typing as npt
@@ -82,6 +83,12 @@ class FakeDecoder:
     def attach(self, memory: Memory) -> None:
         self.attached.append(memory)
         self.ids += memory.token_ids
+
+    def offer(self, token_ids: Iterable[int]) -> None:
+        """Rows tell of all tokens anyway."""
+
+    def whole_vocabulary(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def rewind(self, n_tokens: int) -> None:
         assert n_tokens <= len(self.ids)
