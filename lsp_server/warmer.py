@@ -7,6 +7,7 @@ editors nor how an index is reached.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ from typing import Final
 
 from indexer.errors import IndexerError
 from indexer.types import Definition
+from model.background import tell
 from model.memory_bank import MemoryBank
 from model.prompt import PromptDefinition, definition_ids, sink_ids
 from model.types import TokenCodec
@@ -109,26 +111,30 @@ class Warmer:
                 job = self._left_out.popleft() if self._left_out else None
                 key = next(reversed(self._files)) if job is None and self._files else None
                 file = self._files[key] if key is not None else None
-            if file is not None:
-                job = self._next_of(file)
-                if job is None:
-                    self._finish(file)
-            if job is not None:
-                self._bank.prepare(*job, stop=self._stop)
+            try:
+                if file is not None:
+                    job = self._next_of(file)
+                if job is not None:
+                    self._bank.prepare(*job, stop=self._stop)
+            except Exception as error:  # noqa: BLE001 - it costs what was to be encoded, not all that follows
+                tell(error)
 
     def _next_of(self, file: _OpenFile) -> Job | None:
         """Return what of a file is to be encoded next, None if that is all."""
-        if file.pending is None:
-            try:
-                file.pending = iter(file.related())
-            except IndexerError:
-                return None
-        definition = next(file.pending, None)
+        definition = self._next_definition(file)
         if definition is None:
+            self._finish(file)
             return None
         source = PromptDefinition(definition.path, definition.text)
         ids = definition_ids(self._codec, source, self._definition_tokens)
         return sink_ids(self._codec, file.repo_name), ids
+
+    def _next_definition(self, file: _OpenFile) -> Definition | None:
+        if file.pending is None:
+            file.pending = iter(())  # asked once, whatever comes of it
+            with contextlib.suppress(IndexerError):
+                file.pending = iter(file.related())
+        return next(file.pending, None)
 
     def _finish(self, file: _OpenFile) -> None:
         with self._changed:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
+from model.background import tell
 from model.errors import DamagedMemoryError
 from model.memory_codec import FORMAT_VERSION, decode_memory, encode_memory
 from model.memory_disk import MemoryFolder
@@ -208,8 +209,11 @@ class MemoryStore:
                 self._changed.wait_for(lambda: self._pending or self._is_closed)
                 if not self._pending:
                     return
-            with self._disk_lock:
-                self._write_next(disk)
+            try:
+                with self._disk_lock:
+                    self._write_next(disk)
+            except Exception as error:  # noqa: BLE001 - it costs one memory on the disk, not all that follow
+                tell(error)
 
     def _write_next(self, disk: MemoryFolder) -> None:
         """Write the memory that waits longest; until it is on the disk it can be had as one that waits."""

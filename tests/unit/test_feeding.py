@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from fake_memories import FakeEncoder, FakeStore
 from fake_model import FakeCodec, FakeDecoder, continues
 from memory_catalogue import definition
 
-from indexer.types import Reason, RetrievalResult, Retrieved
+from indexer.errors import WorkerError
+from indexer.types import Reason, RetrievalQuery, RetrievalResult, Retrieved
 from lsp_server.completer import Completer, CompletionRequest, RunningModel
 from lsp_server.config import RetrievalSettings, Settings
 from lsp_server.feeding import Concatenated, Memories, prompt_budget
@@ -24,6 +27,7 @@ SETTINGS = Settings(retrieval=RetrievalSettings(definitions=3, definition_tokens
 A, B, C, D = (f"def {name}():\n    return {name!r}\n" for name in ("first", "second", "third", "fourth"))
 PREFIX, SUFFIX = "import lib\n\n\nx = 1\n", "\nz = 3\n"
 COLD, WARM, LEFT = "cold", "warm", "left out"
+TIMEOUT_S = 30
 
 
 class Editor:
@@ -237,3 +241,102 @@ def test_memories_are_given_best_first_and_pasted_definitions_best_last():
         f"lib.py\n{A}",
         f"lib.py\n{B}",
     ]
+
+
+# While the index is asked
+
+
+class Scripted:
+    """An index that answers when it is told to, and a decoder that says when it runs."""
+
+    def __init__(self, editor: Editor) -> None:
+        self.editor = editor
+        self.may_answer = threading.Event()
+        self.has_begun = threading.Event()
+        self.was_cancelled = threading.Event()
+        self.n_passes = 0
+        decoder = editor.decoder
+        extend = decoder.extend
+
+        def noted(*args: Any, **more: Any) -> Any:
+            self.n_passes += 1
+            self.has_begun.set()
+            return extend(*args, **more)
+
+        decoder.extend = noted
+        decoder.cancel = self.was_cancelled.set
+
+    def complete_after(self, event: threading.Event, texts: Sequence[str], typed: str) -> CompletionTrace:
+        """Complete with an index that answers when something has happened."""
+        answer = retrieval_of(texts)
+
+        def retrieve(query: RetrievalQuery) -> RetrievalResult:
+            assert event.wait(TIMEOUT_S)
+            return answer(query)
+
+        return self.editor.completer.complete(
+            CompletionRequest(
+                "shop", "app.py", "python", PREFIX + typed, SUFFIX, multi_line=False, retrieve=retrieve
+            )
+        )
+
+
+def test_a_keystroke_does_not_wait_for_an_index_that_says_the_same():
+    editor = Editor()
+    before = editor.complete([A, B])
+    scripted = Scripted(editor)
+    trace = scripted.complete_after(scripted.has_begun, [A, B], "y = f")
+    assert (trace.text, before.text) == ("irst()", "first()")
+    assert not scripted.was_cancelled.is_set()
+    n_passes, alone = scripted.n_passes, Editor()
+    alone.complete([A, B])
+    counted_alone = Scripted(alone)
+    counted_alone.may_answer.set()
+    counted_alone.complete_after(counted_alone.may_answer, [A, B], "y = f")
+    assert n_passes == counted_alone.n_passes, "nothing is computed twice"
+
+
+def test_what_was_begun_with_the_wrong_definitions_is_ended_and_not_shown():
+    editor = Editor()
+    editor.complete([A, B])
+    scripted = Scripted(editor)
+    trace = scripted.complete_after(scripted.has_begun, [C, D, A], "y = f")
+    assert scripted.was_cancelled.is_set()
+    assert [CODEC.decode(memory.token_ids).decode() for memory in editor.decoder.attached[-3:]] == [
+        f"lib.py\n{text}" for text in (C, D, A)
+    ]
+    assert trace.text == "irst()"
+
+
+def test_a_new_line_is_read_while_the_index_is_asked():
+    editor = Editor()
+    scripted = Scripted(editor)
+    trace = scripted.complete_after(scripted.has_begun, [A], "y = ")
+    assert temperatures(trace) == [COLD]
+    assert counted(trace)["frame"][1:] == (0, 0), "what it read itself was not there before"
+
+
+def test_an_index_that_fails_ends_what_was_begun_with_its_definitions():
+    editor = Editor()
+    editor.complete([A, B])
+
+    def fail(_: RetrievalQuery) -> RetrievalResult:
+        raise WorkerError("the index worker ended")
+
+    trace = editor.completer.complete(
+        CompletionRequest(
+            "shop", "app.py", "python", PREFIX + "y = ", SUFFIX, multi_line=False, retrieve=fail
+        )
+    )
+    assert trace.retrieved == ()
+    assert trace.retrieval_notes == ("completed without retrieval: the index worker ended",)
+
+
+def test_an_index_that_fails_in_an_unforeseen_way_is_not_hidden():
+    def fail(_: RetrievalQuery) -> RetrievalResult:
+        raise RuntimeError("nobody foresaw this")
+
+    with pytest.raises(RuntimeError, match="nobody foresaw this"):
+        Editor().completer.complete(
+            CompletionRequest("shop", "app.py", "python", PREFIX, SUFFIX, multi_line=False, retrieve=fail)
+        )

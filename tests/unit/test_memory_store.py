@@ -526,3 +526,22 @@ def test_threads_that_get_and_put_at_once_never_see_anothers_memory(stores: Stor
     assert stats.n_damaged == 0
     assert len(stores.on_disk()) <= 12
     assert not stores.problems
+
+
+def test_the_writer_outlives_what_nobody_foresaw(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: told.append(str(args.exc_value)))
+    store = stores()
+    with monkeypatch.context() as broken:
+
+        def fail(*_: object) -> bytes:
+            raise RuntimeError("nobody foresaw this")
+
+        broken.setattr("model.memory_store.encode_memory", fail)
+        store.put(make_memory(1))
+        store.flush()
+    store.put(make_memory(2))
+    store.flush()
+    assert told == ["nobody foresaw this"]
+    assert [store.locate(key_of(name)) for name in (1, 2)] == ["ram", "ram"]
+    assert stores().locate(key_of(2)) == "disk"

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from fake_memories import FakeEncoder
 from fake_model import FakeCodec
 from hypothesis import given
 from hypothesis import strategies as st
@@ -220,3 +221,39 @@ def test_definitions_can_be_added_later():
     whole = build_prompt(CODEC, replace(request, definitions=rows), budget)
     assert add_definitions(CODEC, build_prompt(CODEC, request, budget), rows, budget) == whole
     assert whole.definitions
+
+
+@pytest.mark.parametrize("typed", ["x", "x = 1", "some(long, line, of, arguments, that=goes, on=and_on)"])
+def test_a_line_that_grows_takes_nothing_from_the_frame(typed):
+    """Also where the window is full: what is typed has its room from the start."""
+    budget = {"window_tokens": 400, "prefix_tokens": 1000}
+    assert kept_prompt(typed, len(LINES), **budget).frame == kept_prompt("", len(LINES), **budget).frame
+
+
+@given(TEXTS, st.integers(0, 40), st.integers(32, 400), st.integers(0, 200))
+def test_the_window_is_kept_whatever_else_there_is_room_for(line, n_finished, window, finished):
+    typed = "x = 1\n" * n_finished + line.replace("\n", "")
+    prompt = kept_prompt(typed, len(LINES), window_tokens=window, finished_tokens=finished)
+    assert prompt.n_finished <= finished
+    n_tokens = len(prompt.sink) + len(prompt.frame) + len(prompt.live) + len(prompt.draft)
+    assert n_tokens - prompt.n_finished <= window
+
+
+def test_finished_lines_stand_before_memories_but_for_their_last_token():
+    prompt = kept_prompt("one = 1\ntwo = 2\nx = thr", len(LINES))
+    memory = FakeEncoder().encode(prompt.sink, (1, 2, 3))
+    sink, above, _, line = prompt.with_memories([memory], memory_tokens=64)
+    assert shown(above.token_ids).endswith("<fim_middle>one = 1\ntwo = 2")
+    assert shown(line.token_ids) == "\nx ="
+    assert (
+        line.first_position
+        == above.first_position + above.n_tokens
+        == len(sink.token_ids) + 64 + above.n_tokens
+    )
+
+
+def test_without_finished_lines_the_whole_live_segment_sees_memories():
+    prompt = kept_prompt("x = thr", len(LINES))
+    _, above, line = prompt.with_memories([], memory_tokens=64)
+    assert above.token_ids == prompt.frame
+    assert line.token_ids == prompt.live

@@ -137,3 +137,28 @@ def test_it_ends_while_a_completion_encodes_and_leaves_that_alone():
         one.encoder.finish()
         assert recalling.result().temperatures == ("cold",)
     assert one.encoder.n_cancelled == 0
+
+
+@pytest.fixture
+def told(monkeypatch) -> list[str]:
+    """What would be printed of exceptions that end a thread."""
+    told: list[str] = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: told.append(str(args.exc_value)))
+    return told
+
+
+def test_it_outlives_an_index_that_fails_in_an_unforeseen_way(workshop, told):
+    def fail():
+        raise RuntimeError("nobody foresaw this")
+
+    workshop.warmer.open("broken.py", "shop", fail)
+    workshop.encoded()
+    workshop.warmer.open("app.py", "shop", lambda: [definition("add")])
+    assert workshop.encoded() == [ids_of("add")]
+    assert told == ["nobody foresaw this"]
+
+
+def test_it_outlives_a_definition_that_cannot_be_encoded(workshop, told):
+    workshop.warmer.expect(SINK, [(), ids_of("add")])  # nothing to encode: the cost of a token is not defined
+    assert workshop.encoded()[-1] == ids_of("add")
+    assert told
