@@ -22,6 +22,8 @@ from lsp_server.server.documents import Change, Documents
 from lsp_server.server.editor import Editor
 from lsp_server.server.host import Host, Listener
 from lsp_server.server.indexing import IndexState
+from lsp_server.server.logs import OURS, Forwarder
+from lsp_server.server.model_thread import ModelState
 from lsp_server.server.options import SECTION, read_options
 from lsp_server.server.places import WorkspaceFolders, path_of
 from lsp_server.server.protocol import ConnectionServer
@@ -54,7 +56,7 @@ class CrosslightServer(ConnectionServer):
         self.watches = False
         """Whether the client tells what changes on the disk."""
         self._roots: set[Path] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._log: Forwarder | None = None
 
     def begin(self, params: types.InitializeParams) -> None:
         """Set the session up as the client wants it."""
@@ -84,7 +86,9 @@ class CrosslightServer(ConnectionServer):
     def listen(self) -> None:
         """Hear of the model and the indexes, and open the folders' repositories."""
         loop = asyncio.get_running_loop()
-        self.listener = Listener(loop, self.editor.on_model, self._note_index, self._note_problem)
+        self.listener = Listener(loop, self._note_model, self._note_index, self._note_problem)
+        self._log = Forwarder(loop, self.editor.log)
+        logging.getLogger(OURS).addHandler(self._log)
         self.host.listen(self.listener)
         self.editor.on_model(self.host.model.state)
         self.open_repositories(self.folders.roots())
@@ -111,18 +115,12 @@ class CrosslightServer(ConnectionServer):
         """The repositories that are open here."""
         return sorted(self._roots)
 
-    def spawn(self, work: Any) -> None:  # noqa: ANN401 - a coroutine
-        """Do something beside the messages; it ends with the connection."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     def end(self) -> None:
         """Give up everything that still runs for this connection."""
         self.session.cancel_all()
         self.editor.close()
-        for task in self._tasks:
-            task.cancel()
+        if self._log is not None:
+            logging.getLogger(OURS).removeHandler(self._log)
         if self.listener is not None:
             self.host.leave(self.listener)
 
@@ -131,10 +129,21 @@ class CrosslightServer(ConnectionServer):
             level = logging.DEBUG if answer.reason in _UNREMARKABLE else logging.INFO
             log.log(level, "nothing is shown: %s", answer.reason)
 
+    def _note_model(self, state: ModelState) -> None:
+        self.editor.on_model(state)
+        if state.kind == "ready":
+            for document in self.session.documents:
+                self.session.opened(document)
+
     def _note_index(self, state: IndexState) -> None:
         index = self.host.index_of(state.root)
-        if index is not None:
-            self.editor.on_index(state, index.cancel_run)
+        if index is None:
+            return
+        self.editor.on_index(state, index.cancel_run)
+        if state.kind == "ready":
+            for document in self.session.documents:
+                if document.place is not None and document.place.root == state.root:
+                    self.session.opened(document)
 
     def _note_problem(self, text: str) -> None:
         self.editor.show(text, f"Crosslight: {text}")

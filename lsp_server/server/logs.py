@@ -6,12 +6,14 @@ logs nothing goes out but where it came from and the kind of error.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import sys
 from collections.abc import Callable
 from typing import Final
 
-__all__ = ["Forwarder", "set_up_logging", "text_of"]
+__all__ = ["OURS", "Forwarder", "set_up_logging", "text_of"]
 
 OURS: Final = "lsp_server"
 _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -54,12 +56,16 @@ class _Discreet(logging.Formatter):
 
 
 class Forwarder(logging.Handler):
-    """Passes the log on to one editor, from its event loop."""
+    """Passes the log on to one editor, in its event loop."""
 
-    def __init__(self, send: Callable[[logging.LogRecord, str], None]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, send: Callable[[logging.LogRecord, str], None]
+    ) -> None:
         super().__init__(logging.INFO)
+        self._loop = loop
         self._send = send
 
     def emit(self, record: logging.LogRecord) -> None:
         """Pass a line on."""
-        self._send(record, f"{record.name}: {text_of(record)}")
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._send, record, f"{record.name}: {text_of(record)}")
