@@ -17,7 +17,7 @@ import os
 import random
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -39,6 +39,7 @@ from lsp_server.feeding import Fed, Feeding, Memories
 from lsp_server.paths import Folders
 from lsp_server.trace import CompletionTrace
 from model.prompt import Prompt, PromptBudget
+from model.turns import Interruptible, ModelTurns
 from model.types import Memory
 
 LEFT_OUT = ("largest share", "another", "smallest share")
@@ -58,9 +59,15 @@ class WithoutOne:
         """Return what the other feeding does."""
         return self._feeding.budget(settings)
 
-    def alone(self) -> AbstractContextManager[None]:
-        """Do what the other feeding does."""
-        return self._feeding.alone()
+    @property
+    def turns(self) -> ModelTurns:
+        """Those of the other feeding."""
+        return self._feeding.turns
+
+    @property
+    def models(self) -> tuple[Interruptible, ...]:
+        """Those of the other feeding."""
+        return self._feeding.models
 
     def feed(self, prompt: Prompt, *, encode_ms: float | None) -> Fed:
         """Return what the other feeding does, less one memory."""

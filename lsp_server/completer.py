@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from indexer.at_cursor import AtCursor
@@ -21,10 +22,18 @@ from lsp_server.feeding import Concatenated, Fed, Feeding, Memories
 from lsp_server.frames import FrameKeeper
 from lsp_server.requests import CompletionRequest, Retrieve
 from lsp_server.retrieving import Decided, DefinitionSource, in_background
-from lsp_server.trace import CompletionTrace
-from lsp_server.tracing import PhaseClock, definition_traces, request_trace, segment_tokens
+from lsp_server.trace import CompletionTrace, RequestTrace
+from lsp_server.tracing import (
+    PhaseClock,
+    cancelled_trace,
+    definition_traces,
+    request_trace,
+    segment_tokens,
+)
 from model.attribution import attention_on_memories
 from model.decode import DecodeOptions, Generation, generate
+from model.draft import Drafts
+from model.errors import Cancelled
 from model.kept_encodings import KeptEncodings
 from model.memory_bank import MemoryBank
 from model.postprocess import Finished, finish
@@ -36,6 +45,7 @@ from model.prompt import (
     add_definitions,
     build_prompt,
 )
+from model.turns import Awaiting, Turn, Urgency
 from model.types import Decoder, Provider, TokenCodec
 
 __all__ = ["Completer", "CompletionRequest", "Retrieve", "RunningModel", "default_feeding"]
@@ -76,16 +86,24 @@ class _Trial:
     def __init__(self, rows: Sequence[Retrieved], decoder: Decoder) -> None:
         self.rows = tuple(rows)
         self._decoder = decoder
-        self._is_over = threading.Event()
+        self._lock = threading.Lock()
+        self._is_over = self._is_closed = False
 
     def end(self) -> None:
         """End it, in the middle of a pass: there is something better to attend to. From any thread."""
-        self._is_over.set()
-        self._decoder.cancel()
+        with self._lock:
+            if not self._is_closed:
+                self._is_over = True
+                self._decoder.cancel()
+
+    def close(self) -> None:
+        """Have `end` do nothing from now on: who calls it late must not end another completion."""
+        with self._lock:
+            self._is_closed = True
 
     def is_over(self) -> bool:
         """Return whether it was ended."""
-        return self._is_over.is_set()
+        return self._is_over
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,21 +137,45 @@ class Completer:
         self._codec = KeptEncodings(model.codec)
         self._frames = FrameKeeper()
         self._definitions = DefinitionSource(self._codec, self._feeding, settings.retrieval)
+        self._drafts = Drafts(model.codec)
         self._last: _Last | None = None
+        self._awaiting = Awaiting()
+        self._lock = threading.Lock()
+        self._in_progress: set[Turn] = set()  # guarded by the lock
 
     def forget(self) -> None:
         """Forget the last completion: the next one finds nothing of its prompt computed."""
         self._frames.forget()
         self._definitions.forget()
-        self._model.decoder.rewind(0)
+        self._model.decoder.forget()
 
     def complete(self, request: CompletionRequest) -> CompletionTrace:
         """Return the completion at a cursor and all that is known of it.
 
         Nothing that the text or the index does raises here; what is not shown has its reason in the trace.
+        One that is cancelled has the stop reason `cancelled` and no text.
         """
-        with self._feeding.alone():
-            return self._complete(request)
+        clock = PhaseClock()
+        try:
+            with self._turn(Urgency.REQUEST) as turn:
+                return self._complete(request, turn, clock)
+        except Cancelled:
+            return cancelled_trace(
+                _request_trace(request, multi_line=bool(request.multi_line)),
+                clock.phases_ms(),
+                model=self._model.name,
+                provider=self._model.provider,
+            )
+
+    def cancel(self) -> None:
+        """End what is in progress, in the middle of a pass or while it waits, and nothing that begins later.
+
+        For any thread. Nothing needs to be repaired: the next completion is the one of a fresh start.
+        """
+        with self._lock:
+            turns = tuple(self._in_progress)
+        for turn in turns:
+            self._feeding.turns.cancel(turn)
 
     def explain_last(self) -> CompletionTrace | None:
         """Return the last completion's trace with shares of attention; None before the first one.
@@ -143,7 +185,7 @@ class Completer:
         if self._last is None:
             return None
         last, decoder = self._last, self._model.decoder
-        with self._feeding.alone():
+        with self._turn(Urgency.REQUEST):
             attention = attention_on_memories(decoder, last.fed.parts, last.generation.token_ids)
         pairs = zip(last.prompt.definition_ranks, last.fed.temperatures, strict=True)
         ranks = [rank for rank, temperature in pairs if temperature in {"warm", "cold"}]
@@ -157,19 +199,33 @@ class Completer:
             request: The cursor; nothing is retrieved here, and nothing is given as the text's beginning.
             retrieved: Best first.
         """
-        with self._feeding.alone():
+        with self._turn(Urgency.REQUEST):
             best = retrieved[: self._settings.retrieval.definitions]
             prompt = self._with_definitions(self._window(request, ""), best)
             return prompt, self._feeding.feed(prompt, encode_ms=None)
 
-    def _complete(self, request: CompletionRequest) -> CompletionTrace:
-        clock = PhaseClock()
+    @contextmanager
+    def _turn(self, urgency: Urgency) -> Iterator[Turn]:
+        """Have the model, in a turn that `cancel` ends."""
+        turn = Turn(urgency)
+        with self._lock:
+            self._in_progress.add(turn)
+        try:
+            with self._feeding.turns.hold(turn, self._awaiting, self._model.decoder, *self._feeding.models):
+                yield turn
+        finally:
+            with self._lock:
+                self._in_progress.discard(turn)
+
+    def _complete(self, request: CompletionRequest, turn: Turn, clock: PhaseClock) -> CompletionTrace:
         with clock.phase("prompt"):
             cursor = AtCursor(request.language, request.prefix, request.suffix)
             multi_line = wants_multi_line(cursor) if request.multi_line is None else request.multi_line
             opening = block_opening(cursor) if multi_line else ""
             window = self._window(request, opening)
         decided, written = self._write(request, cursor, window, clock, multi_line=multi_line)
+        if turn.is_cancelled:
+            raise Cancelled
         prompt, fed, generation = written.prompt, written.fed, written.generation
         self._definitions.keep(request, decided, prompt, fed)
         with clock.phase("finish"):
@@ -180,7 +236,7 @@ class Completer:
             if reason == "empty" and generation.stop_reason == "deadline":
                 reason = "deadline"  # not that there was nothing to write
         trace = CompletionTrace(
-            request=request_trace(request.path, request.language, request.prefix, multi_line=multi_line),
+            request=_request_trace(request, multi_line=multi_line),
             text="" if reason else finished.text,
             replaces=0 if reason else finished.n_replaced,
             stop_reason=generation.stop_reason,
@@ -192,8 +248,8 @@ class Completer:
             first_token_probability=(
                 math.exp(generation.log_probabilities[0]) if generation.log_probabilities else None
             ),
-            drafts_offered=0,
-            drafts_accepted=0,
+            drafts_offered=generation.n_drafted_tokens,
+            drafts_accepted=generation.n_accepted_tokens,
             phases_ms=clock.phases_ms(),
             model=self._model.name,
             provider=self._model.provider,
@@ -244,13 +300,16 @@ class Completer:
 
         with clock.phase("retrieval"):
             asked = in_background(decide)
-            if given is None:
-                first = self._feeding.before_definitions(window)
-                n_held = read_ahead(self._model.decoder, first, while_=lambda: not asked.done())
-            else:
-                written = self._written(cursor, window, given, 0.0, multi_line, trial.is_over)
-                n_held = written.n_reused
-            decided = asked.result()
+            try:
+                if given is None:
+                    first = self._feeding.before_definitions(window)
+                    n_held = read_ahead(self._model.decoder, first, while_=lambda: not asked.done())
+                else:
+                    written = self._written(cursor, window, given, 0.0, multi_line, trial.is_over)
+                    n_held = written.n_reused
+                decided = self._awaiting.result(asked)
+            finally:
+                trial.close()
         if written is not None and not trial.is_over() and "left out" not in written.fed.temperatures:
             clock.take(written.elapsed_ms, out_of="retrieval")
             return decided, written
@@ -311,6 +370,10 @@ def default_feeding(model: RunningModel, settings: Settings) -> Feeding:
     if model.bank is None:
         return Concatenated()
     return Memories(model.bank, settings.retrieval.definition_tokens)
+
+
+def _request_trace(request: CompletionRequest, *, multi_line: bool) -> RequestTrace:
+    return request_trace(request.path, request.language, request.prefix, multi_line=multi_line)
 
 
 def _spoiled_syntax(request: CompletionRequest, finished: Finished) -> str | None:

@@ -7,13 +7,13 @@ memories are not to be had, and it is what memories are measured against.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Final, Literal, Protocol
 
 from lsp_server.config import Settings
 from model.memory_bank import MemoryBank, Temperature
 from model.prompt import Prompt, PromptBudget
+from model.turns import Interruptible, ModelTurns
 from model.types import BufferPart, TokenRun
 
 __all__ = ["Concatenated", "Fed", "Feeding", "Memories", "Segment", "prompt_budget"]
@@ -50,8 +50,14 @@ class Feeding(Protocol):
         """Return how many tokens each part of a prompt may take."""
         ...
 
-    def alone(self) -> AbstractContextManager[None]:
-        """Have the model for one completion alone."""
+    @property
+    def turns(self) -> ModelTurns:
+        """Who has the model."""
+        ...
+
+    @property
+    def models(self) -> tuple[Interruptible, ...]:
+        """What `feed` runs, to be held with the turn."""
         ...
 
     def cost_ms(self, sink: Sequence[int], definition: Sequence[int]) -> float:
@@ -121,9 +127,15 @@ class Memories:
         """Return how many tokens each part of a prompt may take."""
         return prompt_budget(settings)
 
-    def alone(self) -> AbstractContextManager[None]:
-        """Have the model alone: what is encoded ahead stops at once."""
-        return self._bank.foreground()
+    @property
+    def turns(self) -> ModelTurns:
+        """Who has the model: the bank's warmers have it, too."""
+        return self._bank.turns
+
+    @property
+    def models(self) -> tuple[Interruptible, ...]:
+        """The encoder."""
+        return self._bank.models
 
     def cost_ms(self, sink: Sequence[int], definition: Sequence[int]) -> float:
         """Return about how long it takes to encode a definition; 0 if its memory is kept."""
@@ -162,9 +174,19 @@ class Concatenated:
         """Return how many tokens each part of a prompt may take."""
         return replace(prompt_budget(settings), order="best_last")
 
-    def alone(self) -> AbstractContextManager[None]:
-        """Wait for nobody."""
-        return nullcontext()
+    def __init__(self) -> None:
+        """Share the model with nobody."""
+        self._turns = ModelTurns()
+
+    @property
+    def turns(self) -> ModelTurns:
+        """Who has the model: completions alone."""
+        return self._turns
+
+    @property
+    def models(self) -> tuple[Interruptible, ...]:
+        """Nothing: nothing is encoded."""
+        return ()
 
     def cost_ms(self, sink: Sequence[int], definition: Sequence[int]) -> float:  # noqa: ARG002 - any definition
         """Return 0: nothing is encoded."""

@@ -8,10 +8,33 @@ from contextlib import contextmanager
 
 from indexer.types import Reason, Retrieved
 from lsp_server.feeding import Fed
-from lsp_server.trace import DefinitionTrace, RequestTrace, SegmentTokens
+from lsp_server.trace import CompletionTrace, DefinitionTrace, RequestTrace, SegmentTokens
 from model.prompt import Prompt
 
-__all__ = ["PhaseClock", "definition_traces", "request_trace", "segment_tokens"]
+__all__ = ["PhaseClock", "cancelled_trace", "definition_traces", "request_trace", "segment_tokens"]
+
+
+def cancelled_trace(
+    request: RequestTrace, phases_ms: Mapping[str, float], *, model: str, provider: str
+) -> CompletionTrace:
+    """Return the trace of a completion that nobody waits for any more."""
+    return CompletionTrace(
+        request=request,
+        text="",
+        replaces=0,
+        stop_reason="cancelled",
+        suppression_reason="cancelled",
+        retrieved=(),
+        retrieval_notes=(),
+        tokens={},
+        n_generated_tokens=0,
+        first_token_probability=None,
+        drafts_offered=0,
+        drafts_accepted=0,
+        phases_ms=phases_ms,
+        model=model,
+        provider=provider,
+    )
 
 
 def request_trace(path: str, language: str | None, prefix: str, *, multi_line: bool) -> RequestTrace:

@@ -86,18 +86,14 @@ class MemoryBank:
         """Who has the model."""
         return self._turns
 
-    def hold(self, turn: Turn, *models: Interruptible) -> AbstractContextManager[None]:
-        """Have the model in a turn, in which memories may be recalled.
-
-        Args:
-            turn: See `ModelTurns.hold`.
-            models: What else is run in it.
-        """
-        return self._turns.hold(turn, *models, self._encoder)
+    @property
+    def models(self) -> tuple[Interruptible, ...]:
+        """What is run here: who recalls holds a turn with it."""
+        return (self._encoder,)
 
     def foreground(self) -> AbstractContextManager[None]:
         """Have the model for a completion: what is encoded ahead ends within a node of the graph."""
-        return self.hold(Turn(Urgency.REQUEST))
+        return self._turns.hold(Turn(Urgency.REQUEST), *self.models)
 
     def cost_ms(self, sink_ids: Sequence[int], token_ids: Sequence[int]) -> float:
         """Return about how long it takes to encode a definition; 0 if its memory is kept. For any thread."""
@@ -111,7 +107,7 @@ class MemoryBank:
     ) -> Recalled:
         """Return the memories of definitions, encoding what is missing for as long as there is time.
 
-        To be called within `hold`.
+        To be called in a turn that is held with `models`.
 
         Args:
             sink_ids: The repository's.
@@ -165,7 +161,7 @@ class MemoryBank:
             try:
                 if stop.is_set():
                     break  # who cancels sets it first
-                with suppress(Cancelled), self._turns.hold(turn, self._encoder):
+                with suppress(Cancelled), self._turns.hold(turn, *self.models):
                     # whoever had the model meanwhile may have encoded the same
                     if self._store.locate(key) is None:
                         self._encode(sink_ids, token_ids)

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from model.errors import Cancelled
 
-__all__ = ["Interruptible", "ModelTurns", "Turn", "Urgency"]
+__all__ = ["Awaiting", "Interruptible", "ModelTurns", "Turn", "Urgency"]
+
+_T = TypeVar("_T")
 
 
 class Urgency(IntEnum):
@@ -39,6 +42,34 @@ class Interruptible(Protocol):
     def close_turn(self) -> None:
         """Begin with a clean slate: what was cancelled concerns nothing that comes now."""
         ...
+
+
+class Awaiting:
+    """Waits for others in a turn, and not for longer than the turn is wanted; an `Interruptible`."""
+
+    def __init__(self) -> None:
+        self._cancelled: Future[None] = Future()
+
+    def result(self, future: Future[_T]) -> _T:
+        """Return what a future has, as soon as it has it.
+
+        Raises:
+            Cancelled: The turn was.
+        """
+        either: tuple[Future[Any], ...] = (future, self._cancelled)
+        wait(either, return_when=FIRST_COMPLETED)
+        if self._cancelled.done():
+            raise Cancelled
+        return future.result()
+
+    def cancel_turn(self) -> None:
+        """See `Interruptible`."""
+        if not self._cancelled.done():
+            self._cancelled.set_result(None)
+
+    def close_turn(self) -> None:
+        """See `Interruptible`."""
+        self._cancelled = Future()
 
 
 class Turn:

@@ -285,8 +285,20 @@ class Decoder(Protocol):
         """Shorten the buffer to its first `n_tokens` tokens."""
         ...
 
+    def forget(self) -> None:
+        """Empty the buffer, and drop what is kept of what was in it."""
+        ...
+
     def cancel(self) -> None:
         """End the `extend` in progress in another thread, if there is one."""
+        ...
+
+    def cancel_turn(self) -> None:
+        """End what is in progress, and until `close_turn` whatever begins (`turns.Interruptible`)."""
+        ...
+
+    def close_turn(self) -> None:
+        """Let what begins now run to its end."""
         ...
 
     @property

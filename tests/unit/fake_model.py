@@ -94,8 +94,17 @@ class FakeDecoder:
         assert n_tokens <= len(self.ids)
         del self.ids[n_tokens:]
 
+    def forget(self) -> None:
+        self.ids.clear()
+
     def cancel(self) -> None:
         """Nothing that takes time is ever in progress."""
+
+    def cancel_turn(self) -> None:
+        pass
+
+    def close_turn(self) -> None:
+        pass
 
     def extend(
         self,

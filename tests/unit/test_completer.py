@@ -1,6 +1,8 @@
 """The joints of one completion, with a byte tokenizer and a decoder that writes what a table says."""
 
 import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
@@ -13,6 +15,7 @@ from indexer.types import Reason, RetrievalQuery, RetrievalResult, Retrieved
 from lsp_server.completer import Completer, CompletionRequest, RunningModel
 from lsp_server.config import Settings
 from model.decode import generate
+from model.errors import Cancelled
 from model.types import ControlTokens
 
 N_BYTES = 256
@@ -61,7 +64,16 @@ class ScriptedDecoder:
     def rewind(self, n_tokens):
         del self._ids[n_tokens:]
 
+    def forget(self):
+        self._ids = []
+
     def cancel(self):
+        pass
+
+    def cancel_turn(self):
+        pass
+
+    def close_turn(self):
         pass
 
     def extend(self, token_ids, *, logits="last", positions=None):
@@ -163,3 +175,71 @@ def test_json_holds_every_field():
     table = trace.to_dict()
     assert set(table) == set(trace.__dataclass_fields__)
     assert '"version": 1' in trace.to_json()
+
+
+class BlockingDecoder(ScriptedDecoder):
+    """Stays in its first pass until its turn is cancelled; then it is a scripted one."""
+
+    def __init__(self, line, text):
+        super().__init__(line, text)
+        self.begun = threading.Event()
+        self.cancelled = threading.Event()
+        self.is_blocking = True
+
+    def cancel_turn(self):
+        self.cancelled.set()
+
+    def close_turn(self):
+        self.cancelled.clear()
+
+    def extend(self, token_ids, **options):
+        if self.is_blocking:
+            self.begun.set()
+            assert self.cancelled.wait(30)
+        if self.cancelled.is_set():
+            raise Cancelled
+        return super().extend(token_ids, **options)
+
+
+def blocking_completer(retrieve=None):
+    decoder = BlockingDecoder("x = ", "1")
+    request = CompletionRequest("shop", "app.py", "python", "x = ", "\n", False, retrieve)
+    return Completer(RunningModel("fake", "cpu", ByteCodec(), decoder), Settings()), decoder, request
+
+
+def test_a_completion_is_cancelled_in_the_middle_of_a_pass_and_the_next_one_is_not():
+    completer, decoder, request = blocking_completer()
+    with ThreadPoolExecutor(1) as pool:
+        completing = pool.submit(completer.complete, request)
+        assert decoder.begun.wait(30)
+        completer.cancel()
+        trace = completing.result(30)
+    assert (trace.text, trace.stop_reason, trace.suppression_reason) == ("", "cancelled", "cancelled")
+    decoder.is_blocking = False
+    assert completer.complete(request).text == "1"
+
+
+def test_a_completion_is_cancelled_while_the_index_is_asked():
+    asked, may_answer = threading.Event(), threading.Event()
+
+    def retrieve(query):
+        asked.set()
+        may_answer.wait(30)
+        return retrieve_one(query)
+
+    completer, decoder, request = blocking_completer(retrieve)
+    decoder.is_blocking = False
+    with ThreadPoolExecutor(1) as pool:
+        completing = pool.submit(completer.complete, request)
+        assert asked.wait(30)
+        completer.cancel()
+        assert completing.result(30).stop_reason == "cancelled"
+    may_answer.set()
+    assert completer.complete(request).text == "1"
+
+
+def test_cancelling_when_nothing_is_in_progress_has_no_effect():
+    completer, decoder, request = blocking_completer()
+    decoder.is_blocking = False
+    completer.cancel()
+    assert completer.complete(request).text == "1"

@@ -27,7 +27,7 @@ def new_bank(encoder: FakeEncoder | None = None, store: FakeStore | None = None)
 
 
 def recall(bank: MemoryBank, definitions, encode_ms=None, turn: Turn | None = None):
-    with bank.hold(turn or Turn(Urgency.REQUEST)):
+    with bank.turns.hold(turn or Turn(Urgency.REQUEST), *bank.models):
         return bank.recall(SINK, definitions, encode_ms=encode_ms)
 
 
