@@ -303,3 +303,16 @@ class IndexClient:
         line = last_log_line(self._meeting.log_file)
         said = f"{what}: {line}" if line else what
         return WorkerError(f"{said} (log: {self._meeting.log_file})")
+
+
+def worker_pid(index_dir: Path, runtime_dir: Path) -> int | None:
+    """Return the process id of the index worker that runs, None if none does.
+
+    Raises:
+        StoreError: The folder of its socket cannot be made.
+    """
+    meeting = index_meeting(index_dir, runtime_dir)
+    with contextlib.suppress(OSError, EOFError), Client(meeting.address, meeting.family) as connection:
+        if connection.poll(_GREETING_S):
+            return int(receive(connection)["pid"])
+    return None

@@ -20,7 +20,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from indexer.errors import IndexerError
-from lsp_server import assemble, cli_cache, cli_eval, cli_model
+from lsp_server import assemble, cli_cache, cli_engine, cli_eval, cli_model, cli_stats
 from lsp_server.cli_common import AsJson, user_environment
 from lsp_server.config import load_settings
 from lsp_server.console import complain, index_with_bar
@@ -59,7 +59,11 @@ app = typer.Typer(
 )
 app.add_typer(cli_model.app, name="model")
 app.add_typer(cli_cache.app, name="cache")
+app.add_typer(cli_engine.app, name="engine")
 app.command("eval")(cli_eval.evaluate)
+app.command("stats")(cli_stats.stats)
+app.command("serve", **cli_engine.SERVE_OPTIONS)(cli_engine.serve)
+app.command("engine-process", hidden=True)(cli_engine.engine_process)
 
 Root = Annotated[
     Path | None, typer.Option("--root", help="The repository's folder; told from the files if left out.")
@@ -219,27 +223,6 @@ def doctor(as_json: AsJson = False) -> None:
         print_findings(Console(), findings)
     if any(finding.level == "error" for finding in findings):
         sys.exit(1)
-
-
-@app.command()
-def serve(
-    standalone: Annotated[
-        bool, typer.Option("--standalone", help="Share nothing with other editors' servers.")
-    ] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", help="Log everything, code of your files included.")
-    ] = False,
-) -> None:
-    """Be a language server on standard input and output; editors start this."""
-    from lsp_server.server.logs import set_up_logging
-    from lsp_server.server.stdio import serve_stdio
-
-    del standalone  # there is no other way yet
-    set_up_logging(verbose=verbose)
-    folders, settings = user_environment()
-    code = serve_stdio(lambda: assemble.start_host(folders, settings))
-    sys.stderr.flush()
-    os._exit(code)  # a model that is still being loaded, or a client that no longer reads, holds nobody up
 
 
 @app.command("index-worker", hidden=True)

@@ -105,6 +105,13 @@ class IndexSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """The process that completes for all editors."""
+
+    idle_s: int = setting(600, "The engine ends after so many seconds without an editor.", at_least=1)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings; every default is documented beside its field."""
 
@@ -113,6 +120,7 @@ class Settings:
     retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
     memory: MemorySettings = field(default_factory=MemorySettings)
     index: IndexSettings = field(default_factory=IndexSettings)
+    engine: EngineSettings = field(default_factory=EngineSettings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,16 @@ class Folders:
         return self.index.with_name("memories")
 
     @property
+    def logs(self) -> Path:
+        """What the engine says; never code, unless the user asks for it."""
+        return self.index.with_name("logs")
+
+    @property
+    def statistics_file(self) -> Path:
+        """What was suggested and accepted; it cannot be made again, and holds no code."""
+        return self.models.with_name("statistics.sqlite3")
+
+    @property
     def config_file(self) -> Path:
         """The user-level settings; a workspace cannot override what runs or connects."""
         return self.config / "config.toml"

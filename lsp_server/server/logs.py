@@ -20,13 +20,14 @@ _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _FOREIGN: Final = ("pygls", "asyncio")
 
 
-def set_up_logging(*, verbose: bool = False) -> None:
+def set_up_logging(handler: logging.Handler | None = None, *, verbose: bool = False) -> None:
     """Write the log to standard error, from `info` on, or all of it.
 
     Args:
+        handler: Writes elsewhere.
         verbose: With the debug level, which may hold users' code.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    handler = handler or logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Discreet(_FORMAT, verbose=verbose))
     root = logging.getLogger()
     root.addHandler(handler)

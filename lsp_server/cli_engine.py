@@ -1,0 +1,99 @@
+"""`crosslight serve`, and `crosslight engine …`: the process that completes for all editors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+from rich.console import Console
+
+from lsp_server.cli_common import AsJson, user_environment
+from lsp_server.console import complain
+from lsp_server.engine.serve import SUMMARY, run_serve
+from lsp_server.paths import Folders
+from lsp_server.render import print_json
+from model.disk import human_bytes
+
+if TYPE_CHECKING:
+    from lsp_server.engine.service import HostedServer
+
+app = typer.Typer(help="Show and end the process that completes for all editors.", no_args_is_help=True)
+
+
+SERVE_OPTIONS: Final[dict[str, Any]] = {
+    "help": SUMMARY,
+    "add_help_option": False,
+    "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True},
+}
+
+
+def serve(context: typer.Context) -> None:
+    """Pass what follows on to the parser that an editor's `crosslight serve` uses without this file."""
+    raise typer.Exit(run_serve(context.args))
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Show the engine that runs: its model, its editors, and what memory it and the index worker take."""
+    from lsp_server.engine.status import engine_status
+
+    facts = engine_status(Folders.of_user())
+    if as_json:
+        print_json(facts)
+    elif facts["engine"] is None:
+        complain("no engine runs; an editor starts one")
+    else:
+        _print_status(facts)
+
+
+@app.command()
+def stop() -> None:
+    """End the engine that runs; editors start another one as soon as something is typed."""
+    from lsp_server.engine.status import stop_engine
+
+    if not stop_engine(Folders.of_user()):
+        complain("no engine runs")
+
+
+def engine_process() -> None:
+    """Complete for all editors of this user until idle; started by whatever needs it."""
+    from lsp_server.config import load_settings
+    from lsp_server.engine.finder import engine_meeting
+    from lsp_server.engine.process import run_engine
+
+    folders, settings = user_environment()
+
+    def load_service() -> HostedServer:
+        from lsp_server.engine.service import make_service
+
+        return make_service(folders, settings)
+
+    run_engine(
+        engine_meeting(folders),
+        make_service=load_service,
+        idle_s=settings.engine.idle_s,
+        is_outdated=lambda: load_settings(folders.config_file).settings != settings,
+    )
+
+
+def _print_status(facts: dict[str, Any]) -> None:
+    engine, worker = facts["engine"], facts["index_worker"]
+    minutes, n_editors = engine["uptime_s"] / 60, engine["n_editors"]
+    lines = [
+        f"engine: process {engine['pid']}, version {engine['version']}, {_taking(engine)}",
+        f"  for {minutes:.0f} min, with {n_editors} editor{'' if n_editors == 1 else 's'}",
+        f"  model: {engine['model']['message']} ({engine['model']['state']})",
+        f"  log: {facts['log']}",
+    ]
+    if worker is not None:
+        lines.append(f"index worker: process {worker['pid']}, {_taking(worker)}")
+    if engine["notice"] is not None:
+        lines.append(engine["notice"])
+    console = Console()
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _taking(process: dict[str, Any]) -> str:
+    n_bytes = process["memory_bytes"]
+    return "memory unknown" if n_bytes is None else f"{human_bytes(n_bytes)} of memory"

@@ -1,0 +1,313 @@
+"""One editor's conversation with engines, of which one may die and another take its place.
+
+Decides for every message what is sent to whom. Pure: messages and events in, messages out; `proxy` moves
+them. What the editor sees of an engine's death is that completions come back empty for a moment, and one line
+in its log.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from lsp_server.engine.jsonrpc import (
+    CONTENT_MODIFIED,
+    INTERNAL_ERROR,
+    REQUEST_CANCELLED,
+    REQUEST_FAILED,
+    failure,
+    notification,
+    response,
+)
+from lsp_server.engine.ledger import Ledger
+from lsp_server.engine.mirror import Mirror, encoding_in
+
+if TYPE_CHECKING:
+    from lsp_server.engine.jsonrpc import Id, Message
+
+__all__ = ["GOODBYE", "Conversation", "Moves", "Phase"]
+
+GOODBYE: Final = "$/crosslight/goodbye"
+"""An engine's last word when it ends as it should; never passed on."""
+_REPLAY_ID: Final = "crosslight-replay"
+_EMPTY: Final = {
+    "textDocument/inlineCompletion": {"items": []},
+    "textDocument/completion": {"isIncomplete": True, "items": []},
+}
+"""Editors show nothing for these, where an error would be logged or shown (Neovim, VS Code)."""
+_MIRRORED: Final = frozenset(
+    {
+        "initialized",
+        "workspace/didChangeConfiguration",
+        "workspace/didChangeWorkspaceFolders",
+        "$/setTrace",
+        "textDocument/didOpen",
+        "textDocument/didChange",
+        "textDocument/didClose",
+        "notebookDocument/didOpen",
+        "notebookDocument/didChange",
+        "notebookDocument/didClose",
+    }
+)
+"""Notifications of which a replay tells what remains."""
+_MAX_HELD = 256
+_ERROR, _WARNING, _INFO = 1, 2, 3  # window/logMessage, window/showMessage
+
+
+class Phase(enum.Enum):
+    """Where a conversation stands."""
+
+    AWAY = "away"
+    """No engine; one is being found."""
+    GREETING = "greeting"
+    """An engine that was not yet told what the editor said before."""
+    LIVE = "live"
+    """Messages pass in both directions."""
+    RESTING = "resting"
+    """The engine ended as it should; another one is found when there is work."""
+    HOPELESS = "hopeless"
+    """No engine can be had, and the user knows; tried again when a document is opened or a command given."""
+
+
+@dataclass(slots=True)
+class Moves:
+    """What is to be sent, in order."""
+
+    to_editor: list[bytes] = field(default_factory=list)
+    to_engine: list[bytes] = field(default_factory=list)
+    is_wanted: bool = False
+    """An engine should be found now."""
+    is_over: bool = False
+    """The editor said `exit`."""
+    is_refused: str | None = None
+    """Why this engine cannot go on where the last one ended."""
+
+
+class Conversation:
+    """What was said, what is open, and what comes next."""
+
+    def __init__(self) -> None:
+        self.phase = Phase.AWAY
+        self.said_goodbye = False
+        """Whether the engine that is connected is ending as it should."""
+        self._mirror = Mirror()
+        self._ledger = Ledger()
+        self._held: list[Message] = []
+        """What the next engine is to get after the replay."""
+        self._news: bytes | None = None
+        """What to tell the log once an engine goes on."""
+        self._told: str | None = None
+        """Why there is no engine, as the user was told last."""
+
+    @property
+    def is_shut_down(self) -> bool:
+        """Whether the editor has asked to shut down, and been answered."""
+        return self._mirror.is_shut_down
+
+    def from_editor(self, message: Message) -> Moves:
+        """Take a message of the editor."""
+        moves = Moves()
+        if message.method is None:
+            answer = self._ledger.answer(message)
+            if answer is not None:
+                moves.to_engine.append(answer)
+        elif message.id is not None:
+            self._request(message, message.id, moves)
+        elif message.method == "exit":
+            # Not passed on: an engine serves others too. Its end of the connection will tell it.
+            moves.is_over = True
+        else:
+            self._notification(message, moves)
+        return moves
+
+    def from_engine(self, message: Message) -> Moves:
+        """Take a message of the engine that is connected."""
+        moves = Moves()
+        if message.method is None:
+            self._response(message, moves)
+        elif message.method == "client/registerCapability":
+            to_editor, to_engine = self._ledger.register(message)
+            moves.to_editor += to_editor
+            moves.to_engine += [to_engine] if to_engine is not None else []
+        elif message.method == "client/unregisterCapability":
+            moves.to_editor.append(self._ledger.unregister(message))
+        elif message.id is not None:
+            moves.to_editor.append(self._ledger.ask(message))
+        elif message.method == GOODBYE:
+            self.said_goodbye = True
+        elif message.method == "$/cancelRequest":
+            cancel = self._ledger.cancel(message)
+            moves.to_editor += [cancel] if cancel is not None else []
+        else:
+            if message.method == "$/progress":
+                self._ledger.progress(message)
+            moves.to_editor.append(message.body)
+        return moves
+
+    def engine_found(self, notice: str | None = None) -> Moves:
+        """Begin with an engine that was just connected.
+
+        Args:
+            notice: What the engine wants the user to know.
+        """
+        moves = Moves()
+        self.said_goodbye = False
+        if notice is not None:
+            moves.to_editor.append(_log(_WARNING, notice))
+        if not self._mirror.is_begun:
+            self.phase = Phase.LIVE
+            return moves
+        self.phase = Phase.GREETING
+        waiting = self._mirror.initialize_id
+        id_ = waiting if waiting is not None else _REPLAY_ID
+        self._ledger.pending[id_] = "initialize"
+        moves.to_engine.append(self._mirror.initialize_again(id_))
+        return moves
+
+    def engine_lost(self) -> Moves:
+        """Answer for an engine that is gone, whether it died or said goodbye."""
+        moves = Moves()
+        unanswered, ended = self._ledger.end_of_engine()
+        moves.to_editor += ended
+        for id_, method in unanswered.items():
+            if method == "shutdown":
+                self._mirror.is_shut_down = True
+                moves.to_editor.append(response(id_, None))
+            elif method != "initialize":  # which the next engine answers
+                moves.to_editor.append(_unanswered(id_, method))
+        self.phase = Phase.RESTING if self.said_goodbye else Phase.AWAY
+        self._news = (
+            _log(_INFO, "The engine was ended; another one goes on.")
+            if self.said_goodbye
+            else _log(_WARNING, "The engine ended unexpectedly; another one goes on where it ended.")
+        )
+        return moves
+
+    def gave_up(self, cause: str) -> Moves:
+        """Tell the user, once for each cause, that there is no engine."""
+        self.phase = Phase.HOPELESS
+        moves = Moves()
+        text = f"Crosslight cannot complete: {cause}"
+        waiting = self._mirror.forget_initialize()
+        if waiting is not None:
+            # A client that knows `retry` shows the text with a button that begins anew.
+            moves.to_editor.append(failure(waiting, INTERNAL_ERROR, text, {"retry": True}))
+        elif self._mirror.is_begun and self._told != cause:
+            hint = "Opening a file, or a command of Crosslight, tries again."
+            moves.to_editor.append(_show(_ERROR, f"{text}. {hint}"))
+        self._told = cause
+        for message in self._held:
+            if message.id is not None and message.method is not None:
+                moves.to_editor.append(failure(message.id, REQUEST_FAILED, text))
+        self._held.clear()
+        return moves
+
+    def _request(self, message: Message, id_: Id, moves: Moves) -> None:
+        method = str(message.method)
+        if method == "initialize" and not self._mirror.is_begun:
+            self._mirror.begin(message)
+            if self.phase is Phase.LIVE:
+                self._ledger.pending[id_] = method
+                moves.to_engine.append(self._mirror.initialize_again(id_))
+            else:
+                moves.is_wanted = True  # told as soon as there is one
+        elif self.phase is Phase.LIVE:
+            self._ledger.pending[id_] = method
+            moves.to_engine.append(message.body)
+        elif method == "shutdown":
+            self._mirror.is_shut_down = True
+            moves.to_editor.append(response(id_, None))
+        elif method in _EMPTY:
+            moves.to_editor.append(response(id_, _EMPTY[method]))
+            moves.is_wanted = self.phase is Phase.RESTING
+        elif self.phase is Phase.HOPELESS and method != "workspace/executeCommand":
+            moves.to_editor.append(_unanswered(id_, method))
+        else:
+            self._hold(message, moves)
+            moves.is_wanted = True
+
+    def _notification(self, message: Message, moves: Moves) -> None:
+        is_mirrored = message.method in _MIRRORED
+        if is_mirrored:
+            self._mirror.observe(message)
+        if self.phase is Phase.LIVE:
+            moves.to_engine.append(message.body)
+        elif message.method == "$/cancelRequest":
+            self._cancel_held(message, moves)
+        elif not is_mirrored and self.phase is not Phase.HOPELESS:
+            self._hold(message, moves)
+        is_work = message.method in {"textDocument/didOpen", "notebookDocument/didOpen"}
+        is_edit = message.method in {"textDocument/didChange", "notebookDocument/didChange"}
+        moves.is_wanted = is_work or (is_edit and self.phase is Phase.RESTING)
+
+    def _hold(self, message: Message, moves: Moves) -> None:
+        if len(self._held) >= _MAX_HELD:
+            oldest = self._held.pop(0)
+            if oldest.id is not None:
+                moves.to_editor.append(_unanswered(oldest.id, str(oldest.method)))
+        self._held.append(message)
+
+    def _cancel_held(self, message: Message, moves: Moves) -> None:
+        for held in self._held:
+            if held.id is not None and held.id == message.params.get("id"):
+                self._held.remove(held)
+                moves.to_editor.append(failure(held.id, REQUEST_CANCELLED, "cancelled"))
+                return
+
+    def _response(self, message: Message, moves: Moves) -> None:
+        method = self._ledger.pending.pop(message.id, None) if message.id is not None else None
+        if method is None:
+            return  # answered already
+        if method == "initialize":
+            if self._is_greeted(message, moves):
+                self._go_on(moves)
+            return
+        if method == "shutdown":
+            self._mirror.is_shut_down = True
+        moves.to_editor.append(message.body)
+
+    def _is_greeted(self, message: Message, moves: Moves) -> bool:
+        """Return whether an engine that answered `initialize` can be told the rest."""
+        if message.id == self._mirror.initialize_id:
+            self._mirror.answered(message)
+            moves.to_editor.append(message.body)
+            return True
+        result = message.values.get("result")
+        if not isinstance(result, dict):
+            moves.is_refused = f"the engine refused to go on: {message.values.get('error')}"
+        elif encoding_in(result) != self._mirror.encoding:
+            moves.is_refused = "another engine counts characters otherwise; restart the editor's server"
+        return moves.is_refused is None
+
+    def _go_on(self, moves: Moves) -> None:
+        """Tell an engine what the editor said before it came, and let messages pass from now on."""
+        if self.phase is not Phase.GREETING:
+            return
+        self.phase = Phase.LIVE
+        moves.to_engine += self._mirror.replay()
+        for message in self._held:
+            if message.id is not None and message.method is not None:
+                self._ledger.pending[message.id] = message.method
+            moves.to_engine.append(message.body)
+        self._held.clear()
+        if self._news is not None:
+            moves.to_editor.append(self._news)
+        self._news = self._told = None
+
+
+def _unanswered(id_: Id, method: str) -> bytes:
+    """Return the answer of which editors show least, where there is none."""
+    if method in _EMPTY:
+        return response(id_, _EMPTY[method])
+    if method == "workspace/executeCommand":  # the user waits for it
+        return failure(id_, REQUEST_FAILED, "Crosslight's engine ended; try again")
+    return failure(id_, CONTENT_MODIFIED, "the engine ended")
+
+
+def _log(kind: int, text: str) -> bytes:
+    return notification("window/logMessage", {"type": kind, "message": text})
+
+
+def _show(kind: int, text: str) -> bytes:
+    return notification("window/showMessage", {"type": kind, "message": text})

@@ -1,0 +1,70 @@
+"""Asks an engine about itself, and ends it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import filelock
+import psutil
+
+from indexer.client import worker_pid
+from lsp_server.engine.errors import EngineError, GoneError
+from lsp_server.engine.finder import engine_meeting, greet
+
+if TYPE_CHECKING:
+    from lsp_server.engine.greeting import Wants
+    from lsp_server.paths import Folders
+
+__all__ = ["engine_status", "memory_bytes", "stop_engine"]
+
+_STOP_S: Final = 20.0
+
+
+def engine_status(folders: Folders) -> dict[str, Any]:
+    """Return the engine and the index worker that run, with their memory; None for each that does not.
+
+    Raises:
+        EngineError: Something else answers in the engine's place.
+    """
+    meeting = engine_meeting(folders)
+    engine = _ask(folders, "status")
+    worker = worker_pid(folders.index, folders.runtime)
+    return {
+        "engine": engine and {**engine, "memory_bytes": memory_bytes(engine["pid"])},
+        "index_worker": worker and {"pid": worker, "memory_bytes": memory_bytes(worker)},
+        "log": str(meeting.log_file),
+    }
+
+
+def stop_engine(folders: Folders) -> bool:
+    """End the engine, wait until it has, and return whether there was one.
+
+    Raises:
+        EngineError: It goes on.
+    """
+    if _ask(folders, "stop") is None:
+        return False
+    try:
+        with filelock.FileLock(engine_meeting(folders).lock_file, timeout=_STOP_S):
+            return True  # the lock is free once the process has closed everything
+    except filelock.Timeout:
+        raise EngineError(f"the engine did not end within {_STOP_S:.0f} s") from None
+
+
+def memory_bytes(pid: int) -> int | None:
+    """Return what a process takes of the memory, its share of what is shared included; None if unknown."""
+    with suppress(psutil.Error):
+        info = psutil.Process(pid).memory_full_info()
+        return int(getattr(info, "pss", 0) or info.uss)
+    return None
+
+
+def _ask(folders: Folders, wants: Wants) -> dict[str, Any] | None:
+    with suppress(GoneError):
+        found = greet(engine_meeting(folders), wants)
+        if found is not None:
+            channel, answer = found
+            channel.close()
+            return answer
+    return None
