@@ -211,10 +211,11 @@ def start_model(
 def start_host(folders: Folders, settings: Settings) -> Host:
     """Return what the language server's connections share, which begins to load the model."""
     from lsp_server.server.host import Host
+    from lsp_server.server.statistics import Statistics
 
     def load(on_problem: Callable[[str], None]) -> LoadedModel:
         from lsp_server.server.loaded import LoadedModel
 
         return LoadedModel(start_model(folders, settings, on_problem), settings)
 
-    return Host(settings, load, lambda: connect_index(folders))
+    return Host(settings, load, lambda: connect_index(folders), Statistics(folders.statistics_file))

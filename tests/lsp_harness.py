@@ -128,6 +128,28 @@ def summary(root) -> IndexSummary:
     )  # fmt: skip
 
 
+class FakeStatistics:
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+
+    def offered(self, id_, language, **more):
+        self.told.append(("offered", id_, language, more["source"], more["n_characters"], more["shown"]))
+
+    def shown(self, id_):
+        self.told.append(("shown", id_))
+
+    def accepted(self, id_, n_characters):
+        self.told.append(("accepted", id_, n_characters))
+
+    def kept(self, id_, after, is_kept):
+        self.told.append(("kept", id_, after, is_kept))
+
+    def close(self):
+        self.told.append(("closed",))
+
+
 class ResponseError(Exception):
     def __init__(self, error):
         super().__init__(error["message"])
@@ -258,13 +280,15 @@ def span(line: int, character: int, end_line: int, end_character: int) -> dict[s
     }
 
 
-def make_host(model: Any = None, index: Any = None, settings: Settings | None = None) -> Host:
+def make_host(
+    model: Any = None, index: Any = None, settings: Settings | None = None, statistics: Any = None
+) -> Host:
     model, index = model or FakeModel(), index or FakeIndex()
 
     def load(_):
         return model if hasattr(model, "complete") else model()
 
-    return Host(settings or Settings(), load, lambda: index)
+    return Host(settings or Settings(), load, lambda: index, statistics or FakeStatistics())
 
 
 @asynccontextmanager
@@ -278,11 +302,11 @@ async def connected(host: Host):
         await asyncio.wait_for(client.serving, PATIENCE_S)
 
 
-def serve(test: Callable[[Client], Awaitable[None]], *, model: Any = None, index: Any = None) -> None:
+def serve(test: Callable[[Client], Awaitable[None]], **parts: Any) -> None:
     """Run a test with one client of a host of its own."""
 
     async def run() -> None:
-        host = make_host(model, index)
+        host = make_host(**parts)
         try:
             async with connected(host) as client:
                 await test(client)

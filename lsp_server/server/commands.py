@@ -106,7 +106,7 @@ async def clear_caches(ls: CrosslightServer, *_: object) -> None:
 def accept(ls: CrosslightServer, *arguments: object) -> None:
     """Count a suggestion that was accepted."""
     if arguments and isinstance(arguments[0], str):
-        ls.session.accepted(arguments[0], None)
+        ls.session.fates.accepted(arguments[0], None)
 
 
 COMMANDS: Final[Mapping[str, Callable[..., Any]]] = {

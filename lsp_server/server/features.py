@@ -20,6 +20,7 @@ from lsp_server.server import commands
 from lsp_server.server.buffer import Encoding, Position
 from lsp_server.server.documents import Change, Documents
 from lsp_server.server.editor import Editor
+from lsp_server.server.fates import Suggestion
 from lsp_server.server.host import Host, Listener
 from lsp_server.server.indexing import IndexState
 from lsp_server.server.logs import OURS, Forwarder
@@ -27,7 +28,7 @@ from lsp_server.server.model_thread import ModelState
 from lsp_server.server.options import SECTION, read_options
 from lsp_server.server.places import WorkspaceFolders, path_of
 from lsp_server.server.protocol import ConnectionServer
-from lsp_server.server.session import Answer, Request, Selected, Session, Suggestion
+from lsp_server.server.session import Answer, Request, Selected, Session
 
 __all__ = ["DID_PARTIALLY_ACCEPT", "DID_SHOW", "CrosslightServer", "new_server"]
 
@@ -334,14 +335,14 @@ def _item(ls: CrosslightServer, suggestion: Suggestion, text: str) -> types.Comp
 def did_show(ls: CrosslightServer, params: object) -> None:
     """Count a suggestion that was seen."""
     if (id_ := _id_in(params)) is not None:
-        ls.session.shown(id_)
+        ls.session.fates.shown(id_)
 
 
 def did_partially_accept(ls: CrosslightServer, params: object) -> None:
     """Count how much of a suggestion was taken (`acceptedLength`, in UTF-16 units from its start)."""
     length = params.get("acceptedLength") if isinstance(params, dict) else None
     if (id_ := _id_in(params)) is not None and isinstance(length, int):
-        ls.session.accepted(id_, length)
+        ls.session.fates.accepted(id_, length)
 
 
 def _id_in(params: object) -> str | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from lsp_server.config import Settings
 from lsp_server.server.indexing import IndexAsker, IndexState, RepositoryIndex
 from lsp_server.server.model_thread import CompletingModel, ModelState, ModelThread
+from lsp_server.server.statistics import Statistics
 from lsp_server.server.watching import FileWatcher, concerns
 
 __all__ = ["Host", "Listener"]
@@ -48,6 +49,7 @@ class Host:
         settings: Settings,
         load_model: Callable[[Callable[[str], None]], CompletingModel],
         connect_index: Callable[[], IndexAsker],
+        statistics: Statistics,
     ) -> None:
         """Begin to load the model.
 
@@ -55,8 +57,10 @@ class Host:
             settings: The user's.
             load_model: Returns the model, given what to call with problems; called in a thread.
             connect_index: Returns what answers for indexes; called in a thread.
+            statistics: Counts suggestions; closed with the host.
         """
         self.settings = settings
+        self.statistics = statistics
         self._connect_index = connect_index
         self._lock = threading.Lock()
         self._connecting = threading.Lock()  # a lock of its own: starting the worker takes seconds
@@ -141,6 +145,7 @@ class Host:
         for repository in repositories:
             _close(repository)
         self.model.close()
+        self.statistics.close()
         close = getattr(self._asker, "close", None)
         if close is not None:
             close()

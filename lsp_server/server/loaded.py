@@ -64,7 +64,7 @@ class LoadedModel:
 
     def cancel(self) -> None:
         """End what runs in another thread; of no effect where nothing does."""
-        self._model.decoder.cancel()
+        self._completer.cancel()
 
     def close(self) -> None:
         """Write what waits to be written, and end the warmer."""

@@ -19,6 +19,7 @@ from indexer.types import RelatedQuery
 from lsp_server.completer import CompletionRequest
 from lsp_server.server.buffer import Position
 from lsp_server.server.documents import Document, Documents
+from lsp_server.server.fates import Fates, Suggestion
 from lsp_server.server.host import Host
 from lsp_server.server.model_thread import CompletingModel, ModelUnavailableError
 from lsp_server.server.options import SessionOptions
@@ -30,7 +31,7 @@ from lsp_server.trace import CompletionTrace
 from lsp_server.warmer import MOST_RELATED
 from model.errors import Cancelled
 
-__all__ = ["Answer", "Request", "Selected", "Session", "Suggestion"]
+__all__ = ["Answer", "Request", "Selected", "Session"]
 
 log = logging.getLogger(__name__)
 
@@ -55,20 +56,6 @@ class Request:
     invoked: bool = False
     """Whether the user asked by hand, and not by typing."""
     selected: Selected | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Suggestion:
-    """What is shown."""
-
-    id: str
-    uri: str
-    language_id: str
-    text: str
-    """What is inserted; begins with the popup's selected item, where there is one."""
-    start: Position
-    end: Position
-    """What it takes the place of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +109,7 @@ class Session:
         self.on_answer: Callable[[Answer], None] = lambda _: None
         self.on_model: Callable[[bool], None] = lambda _: None
         self.suggestions = Suggestions()
+        self.fates = Fates(host.statistics, documents)
         self._pace = Pace()
         self._asking: dict[str, asyncio.Task[Suggestion | None]] = {}
 
@@ -148,17 +136,12 @@ class Session:
         if (asking := self._asking.pop(uri, None)) is not None:
             asking.cancel()
 
-    def shown(self, id_: str) -> None:
-        """Note that a suggestion was seen."""
-
-    def accepted(self, id_: str, length: int | None) -> None:
-        """Note that a suggestion was accepted, or `length` UTF-16 units of it."""
-
     def cancel_all(self) -> None:
         """Give up every request."""
         for asking in self._asking.values():
             asking.cancel()
         self._asking.clear()
+        self.fates.close()
 
     async def suggest(self, request: Request) -> Suggestion | None:
         """Return what to show at a cursor, None for nothing; `last` then says why.
@@ -193,7 +176,7 @@ class Session:
         known = self.suggestions.find(request.uri, cursor.prefix, cursor.suffix)
         if known is not None and (known.text or not request.invoked):
             self._note(Answer(request.uri, known.reason, "known", (time.monotonic() - started) * 1e3))
-            return _suggestion(cursor, known)
+            return self._offer(cursor, known)
         if not request.invoked:
             await self._wait_until_due(cursor)
         trace = await self._complete(cursor)
@@ -206,7 +189,7 @@ class Session:
         self.last_trace = trace
         cursor.check_current()  # what was typed meanwhile may be how it begins: the next request finds it
         self._note(Answer(request.uri, reason, "model", latency_ms, trace))
-        return _suggestion(cursor, known)
+        return self._offer(cursor, known)
 
     def _cursor(self, request: Request) -> _Cursor:
         document = self.documents.get(request.uri)
@@ -269,6 +252,14 @@ class Session:
             raise _Nothing("failed") from None
         finally:
             self.on_model(False)
+
+    def _offer(self, cursor: _Cursor, known: Known) -> Suggestion | None:
+        """Return a known suggestion as what is shown, None where nothing is."""
+        suggestion = _suggestion(cursor, known)
+        if suggestion is not None and self.options.statistics and self.last is not None:
+            language = cursor.document.language or cursor.document.language_id
+            self.fates.offered(suggestion, language, self.last.source, self.last.latency_ms)
+        return suggestion
 
     def _note(self, answer: Answer) -> None:
         self.last = answer
