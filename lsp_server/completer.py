@@ -137,7 +137,8 @@ class Completer:
         self._codec = KeptEncodings(model.codec)
         self._frames = FrameKeeper()
         self._definitions = DefinitionSource(self._codec, self._feeding, settings.retrieval)
-        self._drafts = Drafts(model.codec)
+        self._drafts = Drafts(self._codec)
+        self._examples: tuple[str, ...] = ()
         self._last: _Last | None = None
         self._awaiting = Awaiting()
         self._lock = threading.Lock()
@@ -147,6 +148,7 @@ class Completer:
         """Forget the last completion: the next one finds nothing of its prompt computed."""
         self._frames.forget()
         self._definitions.forget()
+        self._drafts, self._examples = Drafts(self._codec), ()
         self._model.decoder.forget()
 
     def complete(self, request: CompletionRequest) -> CompletionTrace:
@@ -310,6 +312,7 @@ class Completer:
                 decided = self._awaiting.result(asked)
             finally:
                 trial.close()
+        self._examples = decided.examples
         if written is not None and not trial.is_over() and "left out" not in written.fed.temperatures:
             clock.take(written.elapsed_ms, out_of="retrieval")
             return decided, written
@@ -331,11 +334,9 @@ class Completer:
         with clock.phase("definitions"):
             prompt = self._with_definitions(window, rows)
             fed = self._feeding.feed(prompt, encode_ms=encode_ms)
-        n_reused = self._model.decoder.reuse(fed.parts)  # told here: one that is cancelled cannot tell
         generation = self._generate(cursor, prompt, fed, multi_line=multi_line, cancelled=cancelled)
         elapsed_ms = {"definitions": clock.phases_ms()["definitions"], **generation.elapsed_ms}
-        n_reused = min(n_reused, generation.n_prompt_tokens - 1)  # the last one is run for its logits
-        return _Written(prompt, fed, generation, n_reused, elapsed_ms)
+        return _Written(prompt, fed, generation, generation.n_reused_tokens, elapsed_ms)
 
     def _generate(
         self,
@@ -361,6 +362,7 @@ class Completer:
             parts=fed.parts,
             options=options,
             stop_rule=rule,
+            drafter=self._drafts.begin(prompt, self._examples),
             cancelled=cancelled,
         )
 

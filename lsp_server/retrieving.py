@@ -25,6 +25,8 @@ __all__ = ["Decided", "DefinitionSource", "in_background"]
 
 _ASKED_FOR: Final = 2
 """Times as many definitions are retrieved as there are places: spare ones, and those to encode ahead."""
+_EXAMPLES: Final = 36
+"""More that are retrieved: other uses of the same names, to draft from. The index finds them anyway."""
 
 T = TypeVar("T")
 
@@ -38,6 +40,8 @@ class Decided:
     """Of `choice.left_out`, those that there were places for."""
     notes: tuple[str, ...] = ()
     """Retrievers that were late or could not answer, with the reason."""
+    examples: tuple[str, ...] = ()
+    """The text of what was retrieved and not chosen, best first."""
 
 
 class DefinitionSource:
@@ -78,7 +82,7 @@ class DefinitionSource:
             path=request.path,
             prefix=request.prefix,
             suffix=request.suffix,
-            n=_ASKED_FOR * settings.definitions,
+            n=_ASKED_FOR * settings.definitions + _EXAMPLES,
             deadline_ms=settings.deadline_ms,
             visible_lines_before=window.n_lines_before,
             visible_lines_after=window.n_lines_after,
@@ -87,12 +91,16 @@ class DefinitionSource:
             result = request.retrieve(query)
         except IndexerError as error:
             return Decided(Choice(()), notes=(f"completed without retrieval: {error}",))
-        costs_ms = [self._feeding.cost_ms(window.sink, self._ids(row)) for row in result.retrieved]
-        candidates = list(map(Candidate, result.retrieved, costs_ms))
         n = settings.definitions
+        rows = result.retrieved[: _ASKED_FOR * n]
+        costs_ms = [self._feeding.cost_ms(window.sink, self._ids(row)) for row in rows]
+        candidates = list(map(Candidate, rows, costs_ms))
         choice = self._keeper.choose(_place(request), candidates, n=n, encode_ms=request.encode_ms)
         missed = tuple(row for row in result.retrieved[:n] if row in choice.left_out)
-        return Decided(choice, missed, _notes(result, settings.deadline_ms))
+        chosen = {row.definition.id for row in choice.rows}
+        others = [row.definition for row in result.retrieved if row.definition.id not in chosen]
+        examples = tuple(definition.text for definition in others)
+        return Decided(choice, missed, _notes(result, settings.deadline_ms), examples)
 
     def keep(self, request: CompletionRequest, decided: Decided, prompt: Prompt, fed: Fed) -> None:
         """Remember what a completion was given, and have encoded behind it what was not at hand.

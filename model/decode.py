@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -159,8 +160,11 @@ class _Run:
             self.n_prompt_tokens, start=b"".join(map(self.codec.token_bytes, last)), after=known
         )
         draft = [*known, *(guessed or last)]
-        self.n_reused = min(self.decoder.reuse(self.parts), self.n_prompt_tokens - 1)
-        done = prefill(self.decoder, self.parts, draft, before_pass=self._begin_pass)
+        # What may be written is what the decoder knows and the prompt brings along, never what a draft does.
+        self.decoder.offer(chain(typed, *(part.token_ids for part in self.parts)))
+        n_held = self.decoder.reuse(self.parts)
+        self.n_reused = min(n_held, self.n_prompt_tokens - 1)
+        done = prefill(self.decoder, self.parts, draft, n_reused=n_held, before_pass=self._begin_pass)
         self.rows.start(done.n_tokens, draft, done.rows, n_given=len(draft) - len(guessed))
         self.planned = likeliest_cover(self.codec, self.prompt.typed, typed, done.rows)
 

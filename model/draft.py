@@ -12,7 +12,7 @@ lately. This file does not know the model, nor how proposals are verified.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Final
@@ -32,7 +32,6 @@ _LEAST_PROBABILITY: Final = 0.15
 """That a drafted token is reached and right: a pass over one more token costs some 0.04 of a pass, and each
 one that is right saves half of one."""
 _EXAMPLE_CHARACTERS: Final = 2_000
-_ENCODED_EXAMPLES: Final = 256
 _REMEMBERED_TEXTS: Final = 8
 _CONTEXT_TOKENS: Final = 32
 """Remembered before a text, to be found by."""
@@ -52,12 +51,11 @@ class Drafts:
         """Know nothing yet.
 
         Args:
-            codec: The model's tokenizer.
+            codec: The model's tokenizer; best one that keeps what it encoded: examples come again.
         """
         self._codec = codec
         self._is_text = np.ones(codec.vocab_size, np.bool_)
         self._is_text[list(codec.control.all_ids)] = False
-        self._encoded: OrderedDict[str, npt.NDArray[np.int32]] = OrderedDict()
         self._written: deque[list[int]] = deque(maxlen=_REMEMBERED_TEXTS)
         self._record = _Record()
 
@@ -72,8 +70,8 @@ class Drafts:
             examples: Texts that may hold the same phrases: other uses, recent edits; the likeliest first.
         """
         ranked = sorted(zip(prompt.definition_ranks, prompt.definitions, strict=True), reverse=True)
-        runs: list[Sequence[int] | npt.NDArray[np.int32]] = [
-            *map(self._ids_of, reversed(examples)),
+        runs: list[Sequence[int]] = [
+            *(self._codec.encode(text[:_EXAMPLE_CHARACTERS]) for text in reversed(examples)),
             *(ids for _, ids in ranked),
             prompt.frame,
             *self._written,
@@ -83,17 +81,6 @@ class Drafts:
         self._written.append(written)
         ids = _joined(runs, self._codec.control.end_of_text)
         return Lookup(self._codec, self._is_text, ids, written, self._record)
-
-    def _ids_of(self, example: str) -> npt.NDArray[np.int32]:
-        """The start of an example as tokens; they come again with each keystroke, so they are kept."""
-        text = example[:_EXAMPLE_CHARACTERS]
-        ids = self._encoded.pop(text, None)
-        if ids is None:
-            ids = np.array(self._codec.encode(text), np.int32)
-        self._encoded[text] = ids
-        if len(self._encoded) > _ENCODED_EXAMPLES:
-            self._encoded.popitem(last=False)
-        return ids
 
 
 class Lookup:
@@ -248,7 +235,7 @@ class _Record:
         return min(0.97, probability * self._right / self._expected)
 
 
-def _joined(runs: Iterable[Sequence[int] | npt.NDArray[np.int32]], separator: int) -> npt.NDArray[np.int32]:
+def _joined(runs: Iterable[Sequence[int]], separator: int) -> npt.NDArray[np.int32]:
     """All runs, one after the other, with a separator before each."""
     parts = chain.from_iterable(((separator,), run) for run in runs)
     return np.concatenate([np.asarray(part, np.int32) for part in parts])

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -38,25 +37,26 @@ def prefill(
     parts: Sequence[BufferPart],
     draft: Sequence[int] = (),
     *,
+    n_reused: int | None = None,
     before_pass: Callable[[], None] = lambda: None,
 ) -> Prefilled:
     """Fill the buffer with parts and a draft, and return the logits of the last token and of the draft.
 
-    The last token of the parts is always run, for its logits. What may follow is a token of the decoder's
-    shortlist, or one that stands in the parts or the draft.
+    The last token of the parts is always run, for its logits.
 
     Args:
         decoder: Its buffer holds whatever the last call left there.
         parts: The last one is a run of tokens.
         draft: Tokens that follow the parts, read in the last pass.
+        n_reused: What `decoder.reuse(parts)` returned just before, if it was asked already.
         before_pass: Called before each run of the model; what it raises ends the prefill.
     """
     last = parts[-1]
     if isinstance(last, Memory) or not last.n_tokens:
         raise ValueError("a prompt ends with tokens: there is nothing to continue otherwise")
     n_tokens = sum(part.n_tokens for part in parts)
-    decoder.offer(chain(draft, *(part.token_ids for part in parts)))
-    n_reused = decoder.reuse(parts)
+    if n_reused is None:
+        n_reused = decoder.reuse(parts)
     if n_reused == n_tokens:
         n_reused -= 1
         decoder.rewind(n_reused)

@@ -50,6 +50,10 @@ class ByteCodec:
 class ScriptedDecoder:
     """Writes a fixed text after the cursor's line, then ends."""
 
+    capacity_tokens = 1_000_000
+
+    capacity_tokens = 10_000
+
     def __init__(self, line, text):
         self._script = [*line.encode(), *text.encode(), CONTROL.end_of_text]
         self._ids = []
@@ -82,7 +86,8 @@ class ScriptedDecoder:
             self._ids.append(token)
             row = np.zeros(ByteCodec.vocab_size, dtype=np.float32)
             if CONTROL.fim_middle in self._ids:
-                row[self._script[len(self._ids) - 1 - self._ids.index(CONTROL.fim_middle)]] = 9.0
+                at = len(self._ids) - 1 - self._ids.index(CONTROL.fim_middle)
+                row[self._script[min(at, len(self._script) - 1)]] = 9.0
             rows.append(row)
         if logits == "none":
             return np.zeros((0, ByteCodec.vocab_size), dtype=np.float32)

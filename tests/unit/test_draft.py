@@ -124,19 +124,3 @@ def test_many_tokens_have_room():
     for token in CODEC.encode("ab" * 2_000):
         lookup.accept(token)
     assert CODEC.decode(lookup.propose(4)) == b"abab"
-
-
-def test_examples_are_encoded_once():
-    class Counting(FakeCodec):
-        n = 0
-
-        def encode(self, text):
-            Counting.n += text.startswith("example")
-            return super().encode(text)
-
-    codec = Counting()
-    drafts = Drafts(codec)
-    prompt = build_prompt(codec, PromptRequest("r", "p.py", "", ""))
-    for _ in range(3):
-        drafts.begin(prompt, ["example one", "example two"])
-    assert Counting.n == 2
