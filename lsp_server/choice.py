@@ -2,8 +2,8 @@
 
 Each keystroke is retrieved for anew, and what comes back changes nearly each time, while another set costs a
 pass over the line, and a definition that no memory is kept of a tenth of a second. So while a line is typed
-its definitions stay until another one is among the best; what is not encoded yet is waited for only where it
-matters, and left to be encoded behind; and the places are filled with what is at hand.
+its definitions stay until another one is among the best; nothing is waited for but a new line's best, all
+else is left to be encoded behind; and the places are filled with what is at hand.
 
 Pure but for `DefinitionKeeper`, which remembers what was given. Knows neither retrievers nor the model.
 """
@@ -11,18 +11,22 @@ Pure but for `DefinitionKeeper`, which remembers what was given. Knows neither r
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
 from indexer.types import Retrieved
 
-__all__ = ["Candidate", "Choice", "DefinitionKeeper", "Place", "choose"]
+__all__ = ["Candidate", "Choice", "DefinitionKeeper", "Given", "Place", "Since", "choose"]
 
 _DECISIVE: Final = 4
 """Of the best: one of them that is at hand and was not given yet changes the set. A line's first completion
-waits for them."""
-_AWAITED: Final = 1
-"""Of the best: while a line is typed, one of them that its names ask for is waited for."""
+waits for them. While a line is typed none is waited for: one in fifteen that came up first was needed."""
+
+Since = Literal["another line", "the line", "the word"]
+"""What goes on since the document's last completion: nothing, its line, or the word begun there. Once its
+first
+letter told what a word may be, the next ones only bring up others that begin alike: none of 67 was
+needed. So within a word only those change the set that were not at hand before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,42 +50,47 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A line of a document."""
+    """Where a completion is asked for."""
 
     repo_name: str
     path: str
     line: int
     """By its number."""
-
-    def is_in_document_of(self, other: Place) -> bool:
-        """Return whether both lie in the same document."""
-        return (self.repo_name, self.path) == (other.repo_name, other.path)
+    word: int | None = None
+    """The column at which the word begins that is being typed; None between words."""
 
 
-def choose(
-    candidates: Sequence[Candidate],
-    given: Sequence[Retrieved],
-    *,
-    n: int,
-    encode_ms: float | None,
-    continues: bool,
-) -> Choice:
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the last completion of a document was given: nothing if there was none."""
+
+    rows: tuple[Retrieved, ...] = ()
+    since: Since = "another line"
+    missed: frozenset[str] = frozenset()
+    """The ids of the definitions that it had to go without."""
+
+
+def choose(candidates: Sequence[Candidate], last: Given, *, n: int, encode_ms: float | None) -> Choice:
     """Return which definitions to attend to.
 
     Args:
         candidates: Best first, more than there are places for.
-        given: To the last completion of the document: all of them are at hand.
+        last: All of its rows are at hand.
         n: How many places there are.
         encode_ms: How long may be waited; None: as long as the best `n` take.
-        continues: Whether that completion was of the same line.
     """
+    given, since = last.rows, last.since
     current = _up_to_date(given, candidates)
     known = {row.definition.id for row in current}
-    ready = _ready(candidates, n=n, encode_ms=encode_ms, continues=continues)
+    ready = _ready(candidates, n=n, encode_ms=encode_ms, is_new=since == "another line")
     left_out = tuple(one.row for one in candidates if one.row.definition.id not in ready)
-    best = {one.row.definition.id for one in candidates[:_DECISIVE]}
-    if continues and candidates and len(current) == len(given) and not (best & ready) - known:
-        return Choice(tuple(given), left_out)
+    better = {one.row.definition.id for one in candidates[:_DECISIVE]} & ready - known
+    if since == "the word":
+        better &= last.missed
+    is_full = 2 * len(given) >= min(n, len(ready))  # or there are places to be filled
+    is_kept = since != "another line" and candidates and is_full and len(current) == len(given)
+    if is_kept and not better:
+        return Choice(given, left_out)
     wanted = [one.row for one in candidates[:n] if one.row.definition.id in ready]
     n_empty = min(n, len(candidates)) - len(wanted)
     spare = [row for row in current if row.definition.id not in ready]
@@ -99,7 +108,7 @@ def _up_to_date(given: Sequence[Retrieved], candidates: Sequence[Candidate]) -> 
     ]
 
 
-def _ready(candidates: Sequence[Candidate], *, n: int, encode_ms: float | None, continues: bool) -> set[str]:
+def _ready(candidates: Sequence[Candidate], *, n: int, encode_ms: float | None, is_new: bool) -> set[str]:
     """Return the ids of the candidates that are at hand, or are waited for."""
     ready, spent_ms = set[str](), 0.0
     for rank, one in enumerate(candidates):
@@ -109,19 +118,10 @@ def _ready(candidates: Sequence[Candidate], *, n: int, encode_ms: float | None, 
         elif encode_ms is None:
             if rank < n:
                 ready.add(id_)
-        elif _matters(one, rank, continues=continues) and spent_ms + one.cost_ms < encode_ms:
+        elif is_new and rank < _DECISIVE and spent_ms + one.cost_ms < encode_ms:
             ready.add(id_)
             spent_ms += one.cost_ms
     return ready
-
-
-def _matters(one: Candidate, rank: int, *, continues: bool) -> bool:
-    """Return whether a definition that is not at hand is worth waiting for."""
-    if not continues:
-        return rank < _DECISIVE
-    return rank < _AWAITED and any(
-        reason.retriever == "symbol" and reason.rank <= _AWAITED for reason in one.row.reasons
-    )
 
 
 class DefinitionKeeper:
@@ -129,30 +129,34 @@ class DefinitionKeeper:
 
     def __init__(self) -> None:
         """Remember nothing."""
-        self._place: Place | None = None
-        self._given: tuple[Retrieved, ...] = ()
+        self.forget()
 
     def forget(self) -> None:
         """Give what is retrieved next."""
-        self._place, self._given = None, ()
+        self._place: Place | None = None
+        self._given: tuple[Retrieved, ...] = ()
+        self._missed: frozenset[str] = frozenset()
 
     def given_on(self, place: Place) -> tuple[Retrieved, ...] | None:
         """Return what the line was given last, which it is likely to be given again; None if it is new."""
-        return self._given if place == self._place else None
+        return None if self._since(place) == "another line" else self._given
 
     def choose(
         self, place: Place, candidates: Sequence[Candidate], *, n: int, encode_ms: float | None
     ) -> Choice:
         """Return which definitions to attend to; nothing is remembered yet."""
-        is_known = self._place is not None and place.is_in_document_of(self._place)
-        return choose(
-            candidates,
-            self._given if is_known else (),
-            n=n,
-            encode_ms=encode_ms,
-            continues=place == self._place,
-        )
+        last = self._place
+        is_known = last is not None and (last.repo_name, last.path) == (place.repo_name, place.path)
+        since = self._since(place)
+        given = Given(self._given, since, self._missed) if is_known else Given()
+        return choose(candidates, given, n=n, encode_ms=encode_ms)
 
-    def keep(self, place: Place, rows: Sequence[Retrieved]) -> None:
-        """Remember what a completion was given."""
+    def keep(self, place: Place, rows: Sequence[Retrieved], missed: Sequence[Retrieved] = ()) -> None:
+        """Remember what a completion was given, and what it had to go without."""
         self._place, self._given = place, tuple(rows)
+        self._missed = frozenset(row.definition.id for row in missed)
+
+    def _since(self, place: Place) -> Since:
+        if self._place is None or replace(self._place, word=None) != replace(place, word=None):
+            return "another line"
+        return "the word" if place.word is not None and place.word == self._place.word else "the line"

@@ -6,6 +6,7 @@ how definitions reach it; the policy is `choice.py`.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -27,6 +28,9 @@ _ASKED_FOR: Final = 2
 """Times as many definitions are retrieved as there are places: spare ones, and those to encode ahead."""
 _EXAMPLES: Final = 36
 """More that are retrieved: other uses of the same names, to draft from. The index finds them anyway."""
+
+_WORD: Final = re.compile(r"\w+\Z")
+_LONGEST_WORD: Final = 200
 
 T = TypeVar("T")
 
@@ -114,8 +118,9 @@ class DefinitionSource:
         rows = decided.choice.rows
         pairs = zip(prompt.definition_ranks, fed.temperatures, strict=True)
         late = {rank for rank, temperature in pairs if temperature == "left out"}
-        self._keeper.keep(_place(request), [row for rank, row in enumerate(rows) if rank not in late])
+        given = [row for rank, row in enumerate(rows) if rank not in late]
         missing = [*(rows[rank] for rank in sorted(late)), *decided.choice.left_out]
+        self._keeper.keep(_place(request), given, missing)
         self._feeding.leave(prompt.sink, [self._ids(row) for row in missing])
 
     def _ids(self, row: Retrieved) -> tuple[int, ...]:
@@ -139,7 +144,10 @@ def in_background(work: Callable[[], T]) -> Future[T]:
 
 
 def _place(request: CompletionRequest) -> Place:
-    return Place(request.repo_name, request.path, request.prefix.count("\n"))
+    line_start = request.prefix.rfind("\n") + 1
+    word = _WORD.search(request.prefix, max(line_start, len(request.prefix) - _LONGEST_WORD))
+    column = None if word is None else word.start() - line_start
+    return Place(request.repo_name, request.path, request.prefix.count("\n"), column)
 
 
 def _notes(result: RetrievalResult, deadline_ms: int) -> tuple[str, ...]:

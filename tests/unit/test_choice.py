@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from memory_catalogue import definition
 
-from indexer.types import Reason, Retrieved
-from lsp_server.choice import Candidate, DefinitionKeeper, Place, choose
+from indexer.types import Retrieved
+from lsp_server.choice import Candidate, DefinitionKeeper, Given, Place, Since, choose
 
 N = 6
 NOT_AT_HAND_MS = 40.0
 
 
-def row(letter: str, symbol_rank: int | None = None) -> Retrieved:
+def row(letter: str) -> Retrieved:
     """A definition; a capital is another text of the same one."""
-    reasons = () if symbol_rank is None else (Reason("symbol", symbol_rank, "named on this line"),)
-    return Retrieved(definition("cart.py", letter.lower(), letter), 1.0, reasons)
+    return Retrieved(definition("cart.py", letter.lower(), letter), 1.0, ())
 
 
 def rows(letters: str) -> tuple[Retrieved, ...]:
@@ -23,17 +24,13 @@ def rows(letters: str) -> tuple[Retrieved, ...]:
 
 
 def candidates(letters: str) -> list[Candidate]:
-    """Best first; one after `.` is not at hand, one after `!` neither, though named on the line."""
-    found: list[Candidate] = []
-    mark = ""
-    for letter in letters:
-        if letter in ".!":
-            mark = letter
-            continue
-        cost_ms = NOT_AT_HAND_MS if mark else 0.0
-        found.append(Candidate(row(letter, len(found) + 1 if mark == "!" else None), cost_ms))
-        mark = ""
-    return found
+    """Best first; one after a dot is not at hand."""
+    pairs = zip(" " + letters, letters, strict=False)
+    return [
+        Candidate(row(letter), NOT_AT_HAND_MS if before == "." else 0.0)
+        for before, letter in pairs
+        if letter != "."
+    ]
 
 
 def texts(some: tuple[Retrieved, ...]) -> str:
@@ -46,15 +43,14 @@ WHILE_TYPING = {
     "another one in the tail": ("abcdef", "abcdxy", "abcdef"),
     "another one among the best": ("abcdef", "abcxde", "abcxde"),
     "another one among the best, not at hand": ("abcdef", "abc.xde", "abcdef"),
-    "the best, not at hand, by its words": ("abcdef", ".xabcde", "abcdef"),
-    "the best, not at hand, named on the line": ("abcdef", "!xabcde", "xabcde"),
-    "the second, not at hand, named on the line": ("abcdef", "a!xbcde", "abcdef"),
+    "the best, not at hand": ("abcdef", ".xabcde", "abcdef"),
     "places that are empty go to those given before": ("abcdef", "x.y.z.wab", "xabcde"),
     "then to those ranked below": ("a", "x.y.z.w.u.vbc", "xabc"),
     "fewer": ("abcdef", "ab", "abcdef"),
     "none any more": ("abcdef", "", ""),
     "a text that changed among the best": ("abcdef", "aBcdef", "aBcdef"),
     "a text that changed in the tail": ("abcdef", "abcdeF", "abcdeF"),
+    "where half of the places could be filled": ("ab", "abcdefg", "abcdef"),
     "a text that changed, not at hand": ("abcdef", "abcde.F", "abcde"),
     "more than there are places for": ("abcdef", "xyabcdefg", "xyabcd"),
 }
@@ -62,7 +58,26 @@ WHILE_TYPING = {
 
 @pytest.mark.parametrize(("given", "retrieved", "chosen"), WHILE_TYPING.values(), ids=WHILE_TYPING.keys())
 def test_a_line_keeps_its_definitions_until_a_better_one_is_at_hand(given, retrieved, chosen):
-    choice = choose(candidates(retrieved), rows(given), n=N, encode_ms=100.0, continues=True)
+    choice = choose(candidates(retrieved), Given(rows(given), "the line"), n=N, encode_ms=100.0)
+    assert texts(choice.rows) == chosen
+
+
+WITHIN_A_WORD = {
+    "others that begin alike change nothing": ("abcdef", "xyzabc", "", "abcdef"),
+    "what was missed does": ("abcdef", "axyzbc", "x", "axyzbc"),
+    "but not in the tail": ("abcdef", "abcdxy", "x", "abcdef"),
+    "nor while it is not at hand": ("abcdef", "a.xyzbc", "x", "abcdef"),
+    "a text that changed does": ("abcdef", "xyzAbc", "", "xyzAbc"),
+    "empty places do": ("a", "xyzabc", "", "xyzabc"),
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "retrieved", "missed", "chosen"), WITHIN_A_WORD.values(), ids=WITHIN_A_WORD.keys()
+)
+def test_a_word_that_goes_on_keeps_its_definitions_but_for_what_was_missed(given, retrieved, missed, chosen):
+    ids = frozenset(row(letter).definition.id for letter in missed)
+    choice = choose(candidates(retrieved), Given(rows(given), "the word", ids), n=N, encode_ms=100.0)
     assert texts(choice.rows) == chosen
 
 
@@ -79,46 +94,56 @@ ON_A_NEW_LINE = {
 
 @pytest.mark.parametrize(("given", "retrieved", "chosen"), ON_A_NEW_LINE.values(), ids=ON_A_NEW_LINE.keys())
 def test_a_new_line_gets_what_is_retrieved_for_it(given, retrieved, chosen):
-    choice = choose(candidates(retrieved), rows(given), n=N, encode_ms=100.0, continues=False)
+    choice = choose(candidates(retrieved), Given(rows(given)), n=N, encode_ms=100.0)
     assert texts(choice.rows) == chosen
 
 
-@pytest.mark.parametrize("continues", [True, False])
-def test_without_a_limit_the_best_are_given_whatever_they_cost(continues):
-    choice = choose(candidates(".a.b.c.d.e.f.g"), (), n=N, encode_ms=None, continues=continues)
+@pytest.mark.parametrize("since", get_args(Since))
+def test_without_a_limit_the_best_are_given_whatever_they_cost(since):
+    choice = choose(candidates(".a.b.c.d.e.f.g"), Given((), since), n=N, encode_ms=None)
     assert texts(choice.rows) == "abcdef"
 
 
-@pytest.mark.parametrize("continues", [True, False])
-def test_without_time_nothing_is_waited_for(continues):
-    choice = choose(candidates("!a!bc"), (), n=N, encode_ms=0.0, continues=continues)
+@pytest.mark.parametrize("since", get_args(Since))
+def test_without_time_nothing_is_waited_for(since):
+    choice = choose(candidates(".a.bc"), Given((), since), n=N, encode_ms=0.0)
     assert texts(choice.rows) == "c"
 
 
 def test_what_is_not_at_hand_is_told_best_first():
-    for continues in (True, False):
-        choice = choose(candidates("a.b.cd.e.f.g.h"), rows("a"), n=N, encode_ms=0.0, continues=continues)
+    for since in get_args(Since):
+        choice = choose(candidates("a.b.cd.e.f.g.h"), Given(rows("a"), since), n=N, encode_ms=0.0)
         assert texts(choice.left_out) == "bcefgh"
 
 
-PLACE = Place("shop", "app.py", 7)
+PLACE = Place("shop", "app.py", 7, word=4)
 
 
 @pytest.mark.parametrize(
     ("place", "chosen"),
     [
         (PLACE, "abcdef"),
+        (Place("shop", "app.py", 7, word=9), "abcdef"),
+        (Place("shop", "app.py", 7), "abcdef"),
         (Place("shop", "app.py", 8), "abcxyd"),
         (Place("shop", "other.py", 7), "abcxy"),
         (Place("other", "app.py", 7), "abcxy"),
     ],
-    ids=["same line", "another line", "another file", "another repository"],
+    ids=["same word", "another word", "no word", "another line", "another file", "another repository"],
 )
 def test_another_line_chooses_anew_and_another_document_without_what_was_given(place, chosen):
     keeper = DefinitionKeeper()
     keeper.keep(PLACE, rows("abcdef"))
-    assert (keeper.given_on(place) is not None) == (place == PLACE)
+    assert (keeper.given_on(place) is not None) == (chosen == "abcdef")
     assert texts(keeper.choose(place, candidates("abc.dxy"), n=N, encode_ms=0.0).rows) == chosen
+
+
+def test_what_a_word_had_to_go_without_is_given_as_soon_as_it_is_at_hand():
+    keeper = DefinitionKeeper()
+    keeper.keep(PLACE, rows("abcdef"), missed=rows("x"))
+    for retrieved, chosen in (("y", "abcdef"), ("x", "xabcde")):
+        choice = keeper.choose(PLACE, candidates(retrieved + "abcdef"), n=N, encode_ms=100.0)
+        assert texts(choice.rows) == chosen
 
 
 def test_what_is_forgotten_is_not_given_again():

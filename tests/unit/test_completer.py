@@ -50,6 +50,8 @@ class ByteCodec:
 class ScriptedDecoder:
     """Writes a fixed text after the cursor's line, then ends."""
 
+    capacity_tokens = 1_000_000
+
     def __init__(self, line, text):
         self._script = [*line.encode(), *text.encode(), CONTROL.end_of_text]
         self._ids = []
