@@ -262,15 +262,20 @@ class Completer:
     def _window(self, request: CompletionRequest, opening: str) -> Prompt:
         """Return the prompt without definitions: what is seen of the file."""
         document = (request.repo_name, request.path)
+        cut = self._frames.cut(document, request.prefix, request.suffix)
         parts = PromptRequest(
             repo_name=request.repo_name,
             path=request.path,
             prefix=request.prefix,
             suffix=request.suffix,
             opening=opening,
-            n_frame_characters=self._frames.n_characters(document, request.prefix, request.suffix),
+            n_frame_characters=cut.end,
+            frame_start=cut.start,
+            n_hidden=cut.n_hidden,
         )
-        return build_prompt(self._codec, parts, self._feeding.budget(self._settings))
+        window = build_prompt(self._codec, parts, self._feeding.budget(self._settings))
+        self._frames.keep(document, request.prefix, request.suffix, replace(cut, start=window.frame_start))
+        return window
 
     def _with_definitions(self, window: Prompt, retrieved: Sequence[Retrieved]) -> Prompt:
         definitions = [PromptDefinition(row.definition.path, row.definition.text) for row in retrieved]

@@ -47,11 +47,11 @@ class CompletionSettings:
     """How much is read and written for one completion."""
 
     prefix_tokens: int = setting(
-        768, "Most tokens of whole lines before the cursor's.", at_least=16, at_most=8_192
+        960, "Most tokens of whole lines before the cursor's.", at_least=16, at_most=8_192
     )
     suffix_tokens: int = setting(192, "Most tokens after the cursor.", at_least=0, at_most=4_096)
     prompt_tokens: int = setting(
-        1152,
+        1344,
         "Most tokens of the prompt but definitions and the lines finished since it was cut; names and the "
         "cursor's line included.",
         at_least=64,

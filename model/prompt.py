@@ -80,6 +80,12 @@ class PromptRequest:
     n_frame_characters: int | None = None
     """Characters of `prefix`, whole lines, that the frame may show: where they are as for an earlier cursor,
     the frame need not be computed again. None: all lines before the cursor's."""
+    frame_start: int | None = None
+    """Characters of `prefix`, whole lines, that the frame leaves out, if there is room for the lines behind
+    them: a frame that begins where an earlier one did has as much in common with it as their texts have.
+    None: it shows as many lines as fit, and leaves room for `growth_tokens`."""
+    n_hidden: int | None = None
+    """Characters of `suffix` that the frame leaves out. None: closers at the end of the cursor's line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,10 @@ class PromptBudget:
     """The most tokens of each part; control tokens count too."""
 
     prefix_tokens: int = 512
-    """Whole lines before the cursor's: those of the frame, and again of the live segment."""
+    """Whole lines before the cursor's that the frame shows."""
+    growth_tokens: int = 0
+    """Of them, a quarter at most, left free where a frame begins anew: so it can be cut again some lines
+    further down, and only those lines are computed."""
     suffix_tokens: int = 128
     line_tokens: int = 128
     """Of the cursor's line, from its end."""
@@ -116,6 +125,8 @@ class Prompt:
     definition_ranks: tuple[int, ...]
     """For each of `definitions`, its index in the request: 0 is the best."""
     frame: tuple[int, ...]
+    frame_start: int
+    """Characters of the prefix that the frame leaves out."""
     live: tuple[int, ...]
     n_finished: int
     """Of `live`, how many stand before memories: all but the last token of what ends above the cursor's line,
@@ -186,7 +197,8 @@ def build_prompt(codec: TokenCodec, request: PromptRequest, budget: PromptBudget
     left -= len(file_name)
     sink = sink_ids(codec, request.repo_name, min(_NAME_TOKENS, left))
     left -= len(sink) - 1
-    suffix = _first_lines(codec, split_closers(request.suffix)[1], min(budget.suffix_tokens, left))
+    n_hidden = len(split_closers(request.suffix)[0]) if request.n_hidden is None else request.n_hidden
+    suffix = _first_lines(codec, request.suffix[n_hidden:], min(budget.suffix_tokens, left))
     left -= len(suffix)
     frame_end = line_start
     if request.n_frame_characters is not None:
@@ -195,14 +207,19 @@ def build_prompt(codec: TokenCodec, request: PromptRequest, budget: PromptBudget
     n_free = max(0, budget.total_tokens - n_others)
     lines = _last_lines(codec, request.prefix[frame_end:line_start], min(budget.finished_tokens, n_free))
     # The tokens are the frame's alone: a kept one shows the same lines however many are finished below it.
-    prefix = _last_lines(
-        codec, request.prefix[:frame_end], min(budget.prefix_tokens, left, n_free - len(lines))
+    frame_start, prefix = _frame_lines(
+        codec,
+        request.prefix[:frame_end],
+        request.frame_start,
+        min(budget.prefix_tokens, left, n_free - len(lines)),
+        budget.growth_tokens,
     )
     prompt = Prompt(
         sink=sink,
         definitions=(),
         definition_ranks=(),
         frame=(control.file_sep, *file_name, control.fim_prefix, *prefix, control.fim_suffix, *suffix),
+        frame_start=frame_start,
         live=(control.fim_middle, *lines, *head),
         n_finished=len(lines),
         typed=b"".join(map(codec.token_bytes, draft)),
@@ -306,6 +323,23 @@ def _last_lines(codec: TokenCodec, text: str, n_tokens: int) -> list[int]:
     # The token before a cut ends its line; what stands before the first of them is not known.
     starts = (i for i in range(max(first, 1), len(ids)) if codec.token_bytes(ids[i - 1]).endswith(b"\n"))
     return ids[next(starts, first) :]
+
+
+def _frame_lines(
+    codec: TokenCodec, text: str, start: int | None, n_tokens: int, n_growth: int
+) -> tuple[int, list[int]]:
+    """The lines that a frame shows of a text that ends with a line, and the characters before them."""
+    if start is not None and len(text) - start <= max(n_tokens, 0) * _CHARACTERS_PER_TOKEN[-1]:
+        ids = codec.encode(_sanitized(text[start:]))
+        if len(ids) <= n_tokens:
+            return start, ids
+    ids = _last_lines(codec, text, n_tokens - min(n_growth, n_tokens // 4))
+    start = len(text)
+    for _ in range(_n_line_ends(codec, ids)):
+        start = text.rfind("\n", 0, start - 1) + 1
+    # As it will be encoded from then on: what stands before a text may change where its first tokens end.
+    again = codec.encode(_sanitized(text[start:]))
+    return start, again if len(again) <= n_tokens else ids
 
 
 def _next_line(suffix: str) -> str:

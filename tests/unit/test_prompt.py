@@ -257,3 +257,41 @@ def test_without_finished_lines_the_whole_live_segment_sees_memories():
     _, above, line = prompt.with_memories([], memory_tokens=64)
     assert above.token_ids == prompt.frame
     assert line.token_ids == prompt.live
+
+
+# Where a frame begins
+
+
+def frame_from(prefix, start, **budget):
+    request = PromptRequest("shop", "a.py", prefix, "\nrest\n", frame_start=start)
+    return build_prompt(CODEC, request, PromptBudget(**budget))
+
+
+@pytest.mark.parametrize("start", [0, 90, 9 * 95])
+def test_a_frame_begins_where_it_is_asked_to_if_there_is_room(start):
+    prompt = frame_from(LINES + "x", start, prefix_tokens=900)
+    assert (prompt.frame_start, frame_parts(prompt)[0]) == (start, LINES[start:])
+
+
+def test_a_frame_that_there_is_no_room_for_begins_anew_and_leaves_room_to_grow():
+    budget = {"prefix_tokens": 180, "growth_tokens": 36}
+    prompt = frame_from(LINES + "x", 0, **budget)
+    assert (prompt.frame_start, frame_parts(prompt)[0]) == (len(LINES) - 144, LINES[-144:])
+    grown = frame_from(LINES + LINES[:36] + "x", prompt.frame_start, **budget)
+    assert (grown.frame_start, frame_parts(grown)[0]) == (prompt.frame_start, LINES[-144:] + LINES[:36])
+    assert frame_from(LINES + LINES[:45] + "x", prompt.frame_start, **budget).frame_start > prompt.frame_start
+
+
+@given(TEXTS, st.integers(0, 100), st.integers(0, 50))
+def test_a_frame_that_begins_where_it_began_is_the_same(text, n_tokens, n_growth):
+    budget = {"prefix_tokens": n_tokens, "growth_tokens": n_growth}
+    prompt = frame_from(text + "\n", None, **budget)
+    again = frame_from(text + "\n", prompt.frame_start, **budget)
+    assert (again.frame, again.frame_start) == (prompt.frame, prompt.frame_start)
+
+
+def test_what_is_hidden_of_the_suffix_is_not_shown():
+    request = PromptRequest("shop", "a.py", "f(\n    ", "\n)\nrest\n", n_hidden=2)
+    prompt = build_prompt(CODEC, request, PromptBudget())
+    assert frame_parts(prompt)[1] == "\nrest\n"
+    assert prompt.next_line == b")"
