@@ -2,18 +2,18 @@
 
 `FusedAttention` is one operator a layer (GroupQueryAttention); on CUDA it is the fastest there is. On the CPU
 it multiplies each query head with its keys by itself, so keys and values are read once for each of the heads
-that share them, on one core. `ProductAttention` is made of plain products: the query heads that share keys
-are rows of one matrix, and all cores share the work. Measured on two cores, a step takes 0.93 of the time of
-the fused form over 960 tokens, 0.8 over 3,000 and 0.55 over 9,000.
+that share them. `ProductAttention` takes the query heads that share keys as rows of one matrix, and both
+products of all key-value heads as one node each.
 
 A row's result must not depend on the rows that share its pass, to the last bit: rounding of activations
 amplifies any difference, up to another choice of token. The sum over tokens (weights x values) is where
 products could differ, since the run time's matrix product splits long sums into blocks, whose length follows
-from how it spreads the work, and so from the number of rows. Therefore few rows are multiplied block by block
-and summed up, in the blocks that the product takes by itself when there are many (`sum_block`). What is
-masked has weight 0, so how far a pass looks beyond its last token makes no difference either. All this holds
-for heads of at most 128 numbers, whose products with keys are never split, and of at least two rows: see
-`session.DecoderSession.run` for a lone token whose query heads share no keys.
+from how many columns a thread gets: all of a head's, unless it has more of them than rows and more threads
+than heads. Therefore few rows are left to an operator (ONNX's Attention) that works on each key-value head
+with one thread, and many to plain products, which any number of threads share. Both sum up in the same order.
+What is masked has weight 0, so how far a pass looks beyond its last token makes no difference either. All
+this holds for heads of at most 128 numbers, whose products with keys are never split, and of at least two
+rows: see `session.DecoderSession.run` for a lone token whose query heads share no keys.
 
 This file knows nothing of layers' other parts, nor of what lies in the cache.
 """
@@ -23,24 +23,15 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from model.graph_writer import Dimension, GraphWriter
 from model.types import DecoderConfig
 
-__all__ = ["Attention", "FusedAttention", "ProductAttention", "few_tokens", "sum_block"]
+__all__ = ["VIEW_STEP", "Attention", "FusedAttention", "ProductAttention", "few_tokens"]
 
-_PRODUCT_STRIDE: Final = 128
-"""Columns and summands that the run time's fp32 product (MLAS) works on at a time: where half of the columns
-are enough, twice as many summands, and so on down to the fewest columns."""
-_FEWEST_COLUMNS: Final = 16
-
-
-def sum_block(config: DecoderConfig) -> int:
-    """Return into how many summands the sum over tokens is split: entries are looked at by so many."""
-    n_columns = n_summands = _PRODUCT_STRIDE
-    while n_columns > _FEWEST_COLUMNS and n_columns // 2 >= config.head_dim:
-        n_columns, n_summands = n_columns // 2, n_summands * 2
-    return n_summands
+VIEW_STEP: Final = 64
+"""Entries of the cache are looked at by so many, so that all lengths are multiples of what vectors hold."""
 
 
 def few_tokens(config: DecoderConfig) -> int:
@@ -56,6 +47,11 @@ class Attention(Protocol):
         """What the graph's metadata tell whoever runs it."""
         ...
 
+    @property
+    def head_order(self) -> npt.NDArray[np.int64]:
+        """In which order a token's query heads lie in the graph, (n_heads,)."""
+        ...
+
     def declare(self, graph: GraphWriter) -> None:
         """Add inputs and outputs: the cache, and how much of it there is to see."""
         ...
@@ -66,7 +62,8 @@ class Attention(Protocol):
         Args:
             graph: Being written.
             layer: From 0.
-            packed: Queries, keys and values (1, S, (n_heads + 2 * n_kv_heads) * head_dim), not rotated.
+            packed: Queries in `head_order`, keys and values, not rotated: (1, S, (n_heads + 2 * n_kv_heads) *
+                head_dim).
             queries: What the rotated queries are to be called, (1, S, n_heads * head_dim).
         """
         ...
@@ -84,6 +81,7 @@ class FusedAttention:
         self._config = config
         self._float_type = float_type
         self.properties: dict[str, str] = {}
+        self.head_order = np.arange(config.n_heads)
 
     def declare(self, graph: GraphWriter) -> None:
         """See `Attention`."""
@@ -120,98 +118,87 @@ class FusedAttention:
 
 
 class ProductAttention:
-    """Plain products, over views of a cache into which the same run writes the new tokens' entries.
+    """Products of all key-value heads at once, over views of a cache that the same run writes entries into.
 
-    inputs   past.{i}.key.{g}, past.{i}.value.{g} (n_view, head_dim): the first entries of key-value head g,
-             the new tokens' among them; n_view is a multiple of `sum_block`
-             mask (S, 1, 1, n_view) fp32: 0 where a token sees an entry, very low where not
-             few () bool: S < `few_tokens`     blocked (3,) int64: -1, n_view / sum_block, sum_block
-    outputs  present.{i}.key.{g}, present.{i}.value.{g} (1, S, head_dim): to be bound to the memory of the new
-             tokens' entries
+    inputs   past.{i}.key, past.{i}.value (n_view, n_kv_heads, head_dim): the first entries, the new tokens'
+             among them; n_view is a multiple of `VIEW_STEP`
+             mask (S * heads that share keys, n_view) fp32: 0 where a row sees an entry, very low where not
+             few () bool: S < `few_tokens`, and there are more threads than key-value heads
+    outputs  present.{i}.key, present.{i}.value (1, S, n_kv_heads * head_dim): to be bound to the memory of
+             the new tokens' entries
 
     A layer's new keys and values are written before its queries are known, since the same nodes give both, so
-    the products that need the queries find them in the cache.
+    the products that need the queries find them in the cache. Of the heads of a token, those that share keys
+    lie apart: then rows, key-value heads and numbers are three axes without a transposition.
     """
 
     def __init__(self, config: DecoderConfig) -> None:
         self._config = config
-        self.properties = {"sum_block": str(sum_block(config)), "few_tokens": str(few_tokens(config))}
+        self.properties = {"view_step": str(VIEW_STEP), "few_tokens": str(few_tokens(config))}
+        self.head_order = np.arange(config.n_heads).reshape(config.n_kv_heads, -1).T.ravel()
 
     def declare(self, graph: GraphWriter) -> None:
         """See `Attention`."""
         config = self._config
-        width, block = config.head_dim, sum_block(config)
-        n_shared = config.n_heads // config.n_kv_heads
-        graph.add_input("mask", np.float32, ["n_tokens", 1, 1, "n_view"])
+        n_groups, width = config.n_kv_heads, config.head_dim
+        graph.add_input("mask", np.float32, ["n_query_rows", "n_view"])
         graph.add_input("few", np.bool_, [])
-        graph.add_input("blocked", np.int64, [3])
         for layer in range(config.n_layers):
-            for name in self._names(layer, "key") + self._names(layer, "value"):
-                graph.add_input(f"past.{name}", np.float32, ["n_view", width])
-                graph.add_output(f"present.{name}", np.float32, [1, "n_tokens", width])
-        graph.constant("shape.grouped", np.array([-1, config.n_kv_heads, n_shared, width], np.int64))
-        graph.constant("shape.one_group", np.array([-1, 1, n_shared, width], np.int64))
+            for part in ("key", "value"):
+                graph.add_input(f"past.{layer}.{part}", np.float32, ["n_view", n_groups, width])
+                graph.add_output(f"present.{layer}.{part}", np.float32, [1, "n_tokens", n_groups * width])
+        graph.constant("shape.rows", np.array([-1, n_groups, width], np.int64))
+        graph.constant("shape.flat_rows", np.array([1, -1, n_groups * width], np.int64))
         graph.constant("shape.joined", np.array([1, -1, config.n_heads * width], np.int64))
-        graph.constant("shape.blocks", np.array([-1, block, width], np.int64))
-        graph.constant("axis.blocks", np.array([0], np.int64))
 
     def add(self, graph: GraphWriter, layer: int, packed: str, queries: str) -> str:
         """See `Attention`."""
         config, prefix = self._config, f"layers.{layer}"
         n_groups, width = config.n_kv_heads, config.head_dim
-        values = [f"present.{name}" for name in self._names(layer, "value")]
-        keys = [f"present.{name}" for name in self._names(layer, "key")]
-        sizes = [(config.n_heads + n_groups) * width] + n_groups * [width]
-        unrotated, *_ = graph.split(packed, sizes, [f"{prefix}.qk", *values])
+        sizes = [(config.n_heads + n_groups) * width, n_groups * width]
+        unrotated, _ = graph.split(packed, sizes, [f"{prefix}.qk", f"present.{layer}.value"])
         rotated = _rotate(graph, unrotated, config.n_heads + n_groups, f"{prefix}.qk.rotated")
-        sizes = [config.n_heads * width] + n_groups * [width]
-        query, *_ = graph.split(rotated, sizes, [queries, *keys])
-        grouped = graph.op("Reshape", [query, "shape.grouped"], f"{prefix}.q.grouped")
+        sizes = [config.n_heads * width, n_groups * width]
+        query, _ = graph.split(rotated, sizes, [queries, f"present.{layer}.key"])
         branches = {
-            "then_branch": self._branch(graph, layer, grouped, few=True),
-            "else_branch": self._branch(graph, layer, grouped, few=False),
+            "then_branch": self._few(graph.branch(), layer, query),
+            "else_branch": self._many(graph.branch(), layer, query),
         }
         return graph.op("If", ["few"], f"{prefix}.attended", **branches)
 
-    def _branch(self, graph: GraphWriter, layer: int, grouped: str, *, few: bool) -> GraphWriter:
-        """Write a layer's products for few rows, or for many."""
-        config = self._config
-        branch = graph.branch()
-        prefix = f"layers.{layer}.{'few' if few else 'many'}"
-        parts = [f"{prefix}.{group}" for group in range(config.n_kv_heads)]
-        branch.node("Split", [grouped], [f"{part}.q" for part in parts], axis=1, num_outputs=len(parts))
-        pairs = zip(self._names(layer, "key"), self._names(layer, "value"), strict=True)
-        for part, (key, value) in zip(parts, pairs, strict=True):
-            scores = branch.op(
-                "com.microsoft:FusedMatMul",
-                [f"{part}.q", f"past.{key}"],
-                f"{part}.scores",
-                transB=1,
-                alpha=float(config.head_dim**-0.5),
-            )
-            masked = branch.op("Add", [scores, "mask"], f"{part}.masked")
-            weights = branch.op("Softmax", [masked], f"{part}.weights", axis=-1)
-            if few:
-                self._sum_by_blocks(branch, weights, f"past.{value}", part)
-            else:
-                branch.op("MatMul", [weights, f"past.{value}"], f"{part}.attended")
-        joined = branch.op("Concat", [f"{part}.attended" for part in parts], f"{prefix}.groups", axis=1)
-        result = branch.op("Reshape", [joined, "shape.joined"], f"{prefix}.attended")
-        branch.add_output(result, np.float32, [1, "n_tokens", config.n_heads * config.head_dim])
+    def _few(self, branch: GraphWriter, layer: int, query: str) -> GraphWriter:
+        """Write a layer's attention for few rows and many threads."""
+        prefix = f"layers.{layer}.few"
+        inputs = [query, f"past.{layer}.key", f"past.{layer}.value"]
+        flat = [
+            branch.op("Reshape", [name, "shape.flat_rows"], f"{prefix}.{part}")
+            for name, part in zip(inputs, "qkv", strict=True)
+        ]
+        heads = {"q_num_heads": self._config.n_kv_heads, "kv_num_heads": self._config.n_kv_heads}
+        summed = branch.op("Attention", [*flat, "mask"], f"{prefix}.summed", scale=self._scale, **heads)
+        return self._joined(branch, summed, f"{prefix}.attended")
+
+    def _many(self, branch: GraphWriter, layer: int, query: str) -> GraphWriter:
+        """Write a layer's attention as products whose work any number of threads share."""
+        prefix = f"layers.{layer}.many"
+        rows = branch.op("Reshape", [query, "shape.rows"], f"{prefix}.q")
+        batched = {"transBatchA": 1, "transBatchB": 1, "transB": 1, "alpha": self._scale}
+        product = "com.microsoft:FusedMatMul"
+        scores = branch.op(product, [rows, f"past.{layer}.key"], f"{prefix}.scores", **batched)
+        masked = branch.op("Add", [scores, "mask"], f"{prefix}.masked")
+        weights = branch.op("Softmax", [masked], f"{prefix}.weights", axis=-1)
+        sums = branch.op(product, [weights, f"past.{layer}.value"], f"{prefix}.sums", transBatchB=1)
+        by_row = branch.op("Transpose", [sums], f"{prefix}.by_row", perm=[1, 0, 2])
+        return self._joined(branch, by_row, f"{prefix}.attended")
+
+    def _joined(self, branch: GraphWriter, summed: str, output: str) -> GraphWriter:
+        branch.op("Reshape", [summed, "shape.joined"], output)
+        branch.add_output(output, np.float32, [1, "n_tokens", self._config.n_heads * self._config.head_dim])
         return branch
 
-    @staticmethod
-    def _sum_by_blocks(branch: GraphWriter, weights: str, values: str, part: str) -> None:
-        """Add weights x values, each block of entries by itself."""
-        rows = branch.op("Reshape", [weights, "blocked"], f"{part}.by_row")
-        blocks = branch.op("Transpose", [rows], f"{part}.by_block", perm=[1, 0, 2])
-        values = branch.op("Reshape", [values, "shape.blocks"], f"{part}.values")
-        sums = branch.op("MatMul", [blocks, values], f"{part}.sums")
-        total = branch.op("ReduceSum", [sums, "axis.blocks"], f"{part}.total", keepdims=0)
-        branch.op("Reshape", [total, "shape.one_group"], f"{part}.attended")
-
-    def _names(self, layer: int, part: str) -> list[str]:
-        return [f"{layer}.{part}.{group}" for group in range(self._config.n_kv_heads)]
+    @property
+    def _scale(self) -> float:
+        return float(self._config.head_dim**-0.5)
 
 
 def _rotate(graph: GraphWriter, x: str, n_heads: int, output: str) -> str:

@@ -1,8 +1,9 @@
 """Room for keys and values: bound to a decoder's runs, and open to whoever copies entries in or out.
 
-All layers lie in one block for keys and one for values, each (layers, key-value heads, entries, head_dim):
-copying entries is one operation whatever the number of layers. A layer's part is contiguous, and so are the
-first entries of a head, so either can be bound where it lies, as past and present at once. This file does not
+All layers lie in one block for keys and one for values: copying entries is one operation whatever the number
+of layers. A layer's part is contiguous; on a device it is (key-value heads, entries, head_dim), on the host
+it may also be (entries, key-value heads, head_dim), so that the first entries of all heads are contiguous as
+well. Either is bound where it lies, as past and present at once. This file does not
 know which entries are in use, nor onnxruntime: what it is handed of it (values on a device, bindings,
 sessions) it only calls.
 """
@@ -55,11 +56,15 @@ class HostRoom:
 
     __slots__ = ("_keys", "_values", "device")
 
-    def __init__(self, shape_lhed: tuple[int, int, int, int], dtype: npt.DTypeLike) -> None:
-        """Allocate."""
+    def __init__(
+        self, shape_lhed: tuple[int, int, int, int], dtype: npt.DTypeLike, *, entries_first: bool = False
+    ) -> None:
+        """Allocate; with `entries_first` an entry's heads lie side by side in memory."""
         self.device: Final[Provider] = "cpu"
-        self._keys: Floats = np.zeros(shape_lhed, dtype)
-        self._values: Floats = np.zeros(shape_lhed, dtype)
+        order = (0, 2, 1, 3) if entries_first else (0, 1, 2, 3)  # is its own inverse
+        shape = [shape_lhed[axis] for axis in order]
+        self._keys: Floats = np.zeros(shape, dtype).transpose(order)
+        self._values: Floats = np.zeros(shape, dtype).transpose(order)
 
     @property
     def addresses(self) -> tuple[int, int]:

@@ -48,33 +48,33 @@ class WholeBinding:
 class ViewBinding:
     """A binding of runs that are given the entries they see, and the places of those that they add."""
 
-    __slots__ = ("_binding", "_block", "_n_view", "_parts")
+    __slots__ = ("_binding", "_n_view", "_parts", "_step")
 
-    def __init__(self, binding: RunBinding, parts: Parts, block: int) -> None:
+    def __init__(self, binding: RunBinding, parts: Parts, step: int) -> None:
         """Bind nothing yet.
 
         Args:
             binding: Not shared.
-            parts: The cache; its entries are a multiple of `block`.
-            block: Entries are seen in multiples of it.
+            parts: The cache, an entry's heads side by side; its entries are a multiple of `step`.
+            step: Entries are seen in multiples of it.
         """
         self._binding = binding
         self._parts = parts
-        self._block = block
+        self._step = step
         self._n_view = 0
 
     def ready(self, n_past: int, n_new: int) -> RunBinding:
         """Return the binding of a run of `n_new` tokens behind `n_past`."""
-        parts, width = self._parts, self._parts.shape_lhed[3]
-        n_view = round_up(n_past + n_new, self._block)
-        entry_bytes = width * np.dtype(parts.dtype).itemsize
-        for name, address in parts.heads():
+        parts = self._parts
+        n_heads, _, width = parts.shape_lhed[1:]
+        n_view = round_up(n_past + n_new, self._step)
+        entry_bytes = n_heads * width * np.dtype(parts.dtype).itemsize
+        for name, address in parts.layers():
             if n_view != self._n_view:
-                self._binding.bind_input(
-                    f"past.{name}", parts.device, 0, parts.dtype, (n_view, width), address
-                )
-            place = (parts.device, 0, parts.dtype, (1, n_new, width), address + n_past * entry_bytes)
-            self._binding.bind_output(f"present.{name}", *place)
+                seen = (parts.device, 0, parts.dtype, (n_view, n_heads, width), address)
+                self._binding.bind_input(f"past.{name}", *seen)
+            added = (1, n_new, n_heads * width), address + n_past * entry_bytes
+            self._binding.bind_output(f"present.{name}", parts.device, 0, parts.dtype, *added)
         self._n_view = n_view
         return self._binding
 
@@ -100,10 +100,3 @@ class Parts:
         for layer in range(self.shape_lhed[0]):
             for name, address in zip(("key", "value"), self.addresses, strict=True):
                 yield f"{layer}.{name}", address + layer * n_bytes
-
-    def heads(self) -> Iterator[tuple[str, int]]:
-        """Yield the name and the address of each key-value head's keys and values."""
-        n_bytes = int(np.prod(self.shape_lhed[2:])) * np.dtype(self.dtype).itemsize
-        for name, address in self.layers():
-            for head in range(self.shape_lhed[1]):
-                yield f"{name}.{head}", address + head * n_bytes

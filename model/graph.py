@@ -9,7 +9,8 @@ that they may have gaps; causality is by the order in the cache.
     outputs  logits (1, R, vocab) fp32; of a decoder with a shortlist (`shortlist.py`), (1, R, n_listed), and
              final (1, R, hidden) uint8: the normalized rows that they were computed from
              and those of the form of attention
-             queries.{i} (1, S, n_heads * head_dim), with the rotary embedding, for i in `query_layers`
+             queries.{i} (1, S, n_heads * head_dim), with the rotary embedding, for i in `query_layers`;
+             heads are in the order that the form of attention has them in
 
 The last layer computes keys and values for all S tokens, and everything after them for the R rows only.
 How products are stored is the business of `schemes.py`. This file knows no run time and reads no model file.
@@ -69,13 +70,14 @@ def build_decoder(
     properties = {"scheme": quantization.scheme, "weight_bits": str(quantization.weight_bits)}
     properties |= {"rotated": str(quantization.rotated), "n_positions": str(_n_positions(weights.config))}
     properties |= {"query_layers": " ".join(str(layer) for layer in query_layers(weights.config))}
+    properties["head_order"] = " ".join(map(str, decoder.attention.head_order))
     properties |= decoder.attention.properties
     if shortlist is not None:
         if quantization.scheme != "w8a8" or not quantization.rotated:
             raise ValueError(f"{quantization} has no rows that a shortlist could be completed from")
         properties["shortlist"] = f"{shortlist.n_first} {shortlist.last_from}"
         save_projection(weights.tensor("lm_head"), quantization.weight_bits, NORMED_SCALE, folder)
-    (folder / GRAPH_FILE).write_bytes(graph.finish("decoder", properties=properties))
+    (folder / GRAPH_FILE).write_bytes(graph.finish("decoder", opset=23, properties=properties))
     write_cache_graphs(weights.config, make_scheme(quantization).float_type, folder)
     on_progress(1.0)
 
@@ -118,7 +120,7 @@ class _Decoder:
     def _add_logits(self, hidden: str, shortlist: Shortlist | None) -> None:
         """Add the output projection of the rows asked for."""
         config, graph = self._config, self._graph
-        operand = self._scheme.operand(graph, hidden, normed=True)
+        operand = self._scheme.operand(graph, hidden, normed=True, maybe_empty=True)
         weight = self._weights.tensor("lm_head")
         if shortlist is not None:
             weight = shortlist.rows(weight)
@@ -160,17 +162,19 @@ class _Decoder:
     def _feed_forward(self, layer: int, attended: str, residual: str) -> tuple[str, str]:
         """Add everything after the attention; returns the next layer's normalized input and the residual."""
         graph, scheme, prefix = self._graph, self._scheme, f"layers.{layer}"
-        operand = scheme.operand(graph, attended, normed=False)
-        output = scheme.linear(graph, operand, self._weights.tensor(f"{prefix}.o"), f"{prefix}.o")
+        is_last = layer == self._config.n_layers - 1  # of which rows are asked for, or none
+        operand = scheme.operand(graph, attended, normed=False, maybe_empty=is_last)
+        weight = self._weights.tensor(f"{prefix}.o")[:, self._head_rows]
+        output = scheme.linear(graph, operand, weight, f"{prefix}.o")
         hidden, residual = self._add_and_norm(residual, output, f"{prefix}.ffn_norm")
-        operand = scheme.operand(graph, hidden, normed=True)
+        operand = scheme.operand(graph, hidden, normed=True, maybe_empty=is_last)
         gate = scheme.linear(graph, operand, self._weights.tensor(f"{prefix}.gate"), f"{prefix}.gate")
         up = scheme.linear(graph, operand, self._weights.tensor(f"{prefix}.up"), f"{prefix}.up")
         # QuickGelu with alpha 1 is x * sigmoid(x), SiLU, in one node.
         gate = graph.op("com.microsoft:QuickGelu", [gate], f"{prefix}.silu", alpha=1.0)
-        operand = scheme.operand(graph, graph.op("Mul", [gate, up], f"{prefix}.gated"), normed=False)
+        gated = graph.op("Mul", [gate, up], f"{prefix}.gated")
+        operand = scheme.operand(graph, gated, normed=False, maybe_empty=is_last)
         output = scheme.linear(graph, operand, self._weights.tensor(f"{prefix}.down"), f"{prefix}.down")
-        is_last = layer == self._config.n_layers - 1
         return self._add_and_norm(
             residual, output, "final_norm" if is_last else f"layers.{layer + 1}.attn_norm"
         )
@@ -190,7 +194,16 @@ class _Decoder:
         return self._graph.constant(name, self._weights.tensor(name).astype(self._scheme.float_type))
 
     def _stacked(self, names: list[str]) -> Matrix:
-        return np.concatenate([self._weights.tensor(name) for name in names])
+        """Return the weights of queries, keys and values as one, queries as the attention wants them."""
+        query, key, value = (self._weights.tensor(name) for name in names)
+        return np.concatenate([query[self._head_rows], key, value])
+
+    @property
+    def _head_rows(self) -> npt.NDArray[np.int64]:
+        """Which numbers of a token's query heads stand where, (n_heads * head_dim,)."""
+        width = self._config.head_dim
+        rows: npt.NDArray[np.int64] = self.attention.head_order[:, None] * width + np.arange(width)
+        return rows.ravel()
 
 
 def query_layers(config: DecoderConfig) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from model.errors import DamagedModelError
 from model.types import ControlTokens, DecoderConfig, Manifest, Quantization
 
 MANIFEST_FILE: Final = "manifest.json"
-FORMAT_VERSION: Final = 4
+FORMAT_VERSION: Final = 5
 """Of the folder as a whole: its files, the graph's inputs and outputs, the manifest's fields. Raised with
 every change that makes a folder unusable for older or newer code."""
 

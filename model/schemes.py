@@ -81,8 +81,15 @@ class Scheme(Protocol):
         """Look up rows of `table` (vocab, hidden): (1, S, hidden) in `float_type`."""
         ...
 
-    def operand(self, graph: GraphNodes, x: str, *, normed: bool) -> Operand:
-        """Prepare `x` (1, S, in); `normed` rows come out of a norm, with a root mean square of 1."""
+    def operand(self, graph: GraphNodes, x: str, *, normed: bool, maybe_empty: bool = False) -> Operand:
+        """Prepare `x` (1, S, in) for products.
+
+        Args:
+            graph: Being written.
+            x: The rows.
+            normed: Whether they come out of a norm, with a root mean square of 1.
+            maybe_empty: Whether S may be 0.
+        """
         ...
 
     def linear(
@@ -113,8 +120,14 @@ class Fp32:
         """See `Scheme`."""
         return graph.op("Gather", [graph.constant("embed.weight", table), ids], output)
 
-    def operand(self, graph: GraphNodes, x: str, *, normed: bool) -> Operand:  # noqa: ARG002
-        """See `Scheme`."""
+    def operand(  # noqa: D102 - see `Scheme`
+        self,
+        graph: GraphNodes,  # noqa: ARG002
+        x: str,
+        *,
+        normed: bool,  # noqa: ARG002
+        maybe_empty: bool = False,  # noqa: ARG002
+    ) -> Operand:
         return Operand(x)
 
     def linear(
@@ -155,7 +168,7 @@ class W8A8:
         scale = graph.op("Gather", [graph.constant("embed.scales", scales[:, None]), ids], f"{output}.scale")
         return graph.op("Mul", [graph.op("Cast", [rows], f"{output}.floats", to=1), scale], output)
 
-    def operand(self, graph: GraphNodes, x: str, *, normed: bool) -> Operand:
+    def operand(self, graph: GraphNodes, x: str, *, normed: bool, maybe_empty: bool = False) -> Operand:
         """See `Scheme`."""
         zero_point = graph.constant("zero_point", np.array(ZERO_POINT, np.uint8))
         if normed and self._rotated:
@@ -165,9 +178,10 @@ class W8A8:
         magnitude = graph.op("Abs", [x], f"{x}.magnitude")
         last_axis = graph.constant("last_axis", np.array([-1], np.int64))
         largest = graph.op("ReduceMax", [magnitude, last_axis], f"{x}.reduced", keepdims=1)
-        # Of no rows at all, onnxruntime's ReduceMax keeps the last axis; (0, 0, 1) is (as is, as is, 1).
-        column = graph.constant("column_shape", np.array([0, 0, 1], np.int64))
-        largest = graph.op("Reshape", [largest, column], f"{x}.largest")
+        if maybe_empty:
+            # Of no rows at all, onnxruntime's ReduceMax keeps the last axis; (0, 0, 1) is (as is, as is, 1).
+            column = graph.constant("column_shape", np.array([0, 0, 1], np.int64))
+            largest = graph.op("Reshape", [largest, column], f"{x}.largest")
         unit = graph.op("Div", [x, largest], f"{x}.unit")
         return Operand(graph.op("QuantizeLinear", [unit, scale, zero_point], f"{x}.bytes"), scale, largest)
 
@@ -203,8 +217,14 @@ class W4A16:
         """See `Scheme`."""
         return graph.op("Gather", [graph.constant("embed.weight", table.astype(np.float16)), ids], output)
 
-    def operand(self, graph: GraphNodes, x: str, *, normed: bool) -> Operand:  # noqa: ARG002
-        """See `Scheme`."""
+    def operand(  # noqa: D102 - see `Scheme`
+        self,
+        graph: GraphNodes,  # noqa: ARG002
+        x: str,
+        *,
+        normed: bool,  # noqa: ARG002
+        maybe_empty: bool = False,  # noqa: ARG002
+    ) -> Operand:
         return Operand(x)
 
     def linear(

@@ -92,8 +92,10 @@ class DecoderSession:
         "_cache_sessions",
         "_few_tokens",
         "_float_type",
+        "_head_order",
+        "_n_threads",
         "_session",
-        "_sum_block",
+        "_view_step",
         "config",
         "fallback_reason",
         "n_positions",
@@ -136,19 +138,22 @@ class DecoderSession:
         """Rows of the rotary tables: positions lie below it."""
         self.query_layers: Final = tuple(int(layer) for layer in properties["query_layers"].split())
         """Layers whose queries `run_with_queries` returns."""
-        self._sum_block = int(properties.get("sum_block", 0))
+        self._view_step = int(properties.get("view_step", 0))
         self._few_tokens = int(properties.get("few_tokens", 0))
+        self._head_order = [int(head) for head in properties["head_order"].split()]
+        self._n_threads = session.get_session_options().intra_op_num_threads
         self.projection: Final = _projection(properties.get("shortlist"), config, folder)
         """Of a decoder with a shortlist, which tokens its runs tell of."""
 
     def new_cache(self, capacity_tokens: int) -> KeyValueCache:
         """Allocate room for the keys and values of so many tokens."""
         config, dtype = self.config, self._float_type
-        n_entries = round_up(capacity_tokens + self._companions, self._sum_block or 1)
+        n_entries = round_up(capacity_tokens + self._companions, self._view_step or 1)
         shape = (config.n_layers, config.n_kv_heads, n_entries, config.head_dim)
         room: Room
+        entries_first = self._view_step > 0
         if self._cache_sessions is None:
-            room = HostRoom(shape, dtype)
+            room = HostRoom(shape, dtype, entries_first=entries_first)
         else:
             allocate = partial(_device_value, shape, dtype, self.provider)
             room = DeviceRoom(shape, dtype, self.provider, allocate=allocate, sessions=self._cache_sessions)
@@ -157,8 +162,8 @@ class DecoderSession:
             parts = Parts(room.device, dtype, shape, addresses)
             binding = self._session.io_binding()
             return (
-                ViewBinding(binding, parts, self._sum_block)
-                if self._sum_block
+                ViewBinding(binding, parts, self._view_step)
+                if self._view_step
                 else WholeBinding(binding, parts)
             )
 
@@ -167,7 +172,7 @@ class DecoderSession:
     @property
     def _companions(self) -> int:
         """Rows that a lone token is computed beside; see `run`."""
-        is_one_row = not self._sum_block or self.config.n_heads == self.config.n_kv_heads
+        is_one_row = not self._view_step or self.config.n_heads == self.config.n_kv_heads
         return int(self.provider == "cpu" and is_one_row)
 
     def run(  # noqa: PLR0913 - one argument for each input of the graph
@@ -240,7 +245,13 @@ class DecoderSession:
             name = f"queries.{layer}"
             binding.bind_output(name, "cpu", 0, self._float_type, shape, part.ctypes.data)
         logits = self._run(binding, inputs, interrupt, None)
-        return logits, queries[:, : len(token_ids)]
+        return logits, self._by_head(queries[:, : len(token_ids)])
+
+    def _by_head(self, queries: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+        """Put the heads of queries (layers, tokens, heads, head_dim) in the model's order."""
+        by_head = np.empty_like(queries)
+        by_head[:, :, self._head_order] = queries
+        return by_head
 
     def _inputs(
         self, token_ids: Sequence[int], n_past: int, positions: Sequence[int], rows: Sequence[int]
@@ -258,14 +269,14 @@ class DecoderSession:
             "position_ids": np.array([positions], np.int64),
             "rows": np.array(rows, np.int64),
         }
-        if not self._sum_block:
+        if not self._view_step:
             inputs["seqlens_k"] = np.array([n_total - 1], np.int32)
             inputs["total_sequence_length"] = np.array(n_total, np.int32)
             return inputs
-        n_blocks = -(-n_total // self._sum_block)
-        inputs["few"] = np.array(n_new < self._few_tokens)
-        inputs["blocked"] = np.array([-1, n_blocks, self._sum_block], np.int64)
-        inputs["mask"] = _causal_mask(n_past, n_new, n_blocks * self._sum_block)
+        n_heads, n_groups = self.config.n_heads, self.config.n_kv_heads
+        inputs["few"] = np.array(n_new < self._few_tokens and self._n_threads > n_groups)
+        n_view = round_up(n_total, self._view_step)
+        inputs["mask"] = _causal_mask(n_past, n_new, n_view, n_heads // n_groups)
         return inputs
 
     def _run(
@@ -314,11 +325,14 @@ def _projection(listed: str | None, config: DecoderConfig, folder: Path | None) 
     return Projection(Shortlist(n_first, last_from, config.vocab_size), folder)
 
 
-def _causal_mask(n_past: int, n_new: int, n_view: int) -> npt.NDArray[np.float32]:
-    """Return what is added to the scores of `n_new` tokens: a token sees all entries up to its own."""
-    mask = np.zeros((n_new, n_view), np.float32)
-    mask[:, n_past:] = np.triu(np.full((n_new, n_view - n_past), _UNSEEN, np.float32), k=1)
-    return mask.reshape(n_new, 1, 1, n_view)
+def _causal_mask(n_past: int, n_new: int, n_view: int, n_shared: int) -> npt.NDArray[np.float32]:
+    """Return what is added to the scores of `n_new` tokens: a token sees all entries up to its own.
+
+    Each token has as many rows as there are query heads that share keys.
+    """
+    mask = np.zeros((n_new, n_shared, n_view), np.float32)
+    mask[:, :, n_past:] = np.triu(np.full((n_new, n_view - n_past), _UNSEEN, np.float32), k=1)[:, None]
+    return mask.reshape(n_new * n_shared, n_view)
 
 
 class GraphSession:

@@ -10,6 +10,7 @@ import pytest
 from onnx import helper
 from tiny_decoder import FP32, W4A16, W8A8_UNROTATED, Golden, build, load_golden
 
+from model.attention import ProductAttention
 from model.graph import GRAPH_FILE
 from model.provenance import attention_weights
 from model.session import Interrupt, load_decoder
@@ -49,7 +50,8 @@ def test_weights_times_values_are_what_the_operator_gives(quantization, toleranc
     for index, layer in enumerate(session.query_layers):
         weights = attention_weights(queries[index], cache.keys(layer, 0, 40), range(n_past + 1, 41))
         recomputed = weights @ np.repeat(values[layer].astype(np.float32), per_group, axis=0)
-        rows = recomputed.transpose(1, 0, 2).reshape(n_new, width)
+        order = ProductAttention(golden.config).head_order if quantization is FP32 else np.s_[:]
+        rows = recomputed[order].transpose(1, 0, 2).reshape(n_new, width)
         np.testing.assert_allclose(rows, attended[index], atol=tolerance)
 
 

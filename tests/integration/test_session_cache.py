@@ -19,6 +19,10 @@ def golden() -> Golden:
     return load_golden()
 
 
+ON_DEVICE = pytest.mark.parametrize("session", [W4A16], indirect=True, ids=["fp16"])
+"""Only decoders that are made for a device have their cache as its graphs reach it."""
+
+
 @pytest.fixture(scope="module", params=[FP32, W4A16], ids=["fp32", "fp16"])
 def session(request, golden: Golden, tmp_path_factory: pytest.TempPathFactory) -> DecoderSession:
     return load(golden, request.param, tmp_path_factory.mktemp("decoder"))
@@ -99,6 +103,7 @@ def on_device(session, golden, tmp_path) -> DecoderSession:
     return DecoderSession(session._session, golden.config, "cpu", cache_sessions=tuple(graphs))
 
 
+@ON_DEVICE
 def test_composing_on_a_device_is_the_numpy_copy_bit_by_bit(session, on_device, golden):
     """Parts of one run, put in another order and over each other, by both ways."""
     source = session.new_cache(48)
@@ -116,6 +121,7 @@ def test_composing_on_a_device_is_the_numpy_copy_bit_by_bit(session, on_device, 
     np.testing.assert_array_equal(caches[1].get(0, 48), caches[0].get(0, 48))
 
 
+@ON_DEVICE
 def test_composing_on_a_device_writes_in_place(on_device, golden):
     """A copy of the whole cache elsewhere would leave what the decoder's binding points at as it was."""
     cache, ids = on_device.new_cache(48), golden.token_ids
@@ -129,6 +135,7 @@ def test_composing_on_a_device_writes_in_place(on_device, golden):
     np.testing.assert_array_equal(block.numpy()[:, :, :40], before[:, :, :40])
 
 
+@ON_DEVICE
 def test_the_state_of_a_device_is_that_of_the_host(session, on_device, golden):
     """Memories taken out of one buffer and attached to another, then decoded behind."""
     ids, logits = golden.token_ids, []
@@ -142,6 +149,7 @@ def test_the_state_of_a_device_is_that_of_the_host(session, on_device, golden):
     np.testing.assert_array_equal(*logits)
 
 
+@ON_DEVICE
 def test_memories_of_another_number_type_are_converted(session, on_device, golden):
     source = session.new_cache(48)
     run(session, source, golden.token_ids, 0, 0)
