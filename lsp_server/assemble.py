@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from indexer.client import IndexClient
     from indexer.vectors import ChromaServer
-    from lsp_server.completer import RunningModel
     from lsp_server.config import IndexSettings, Settings
     from lsp_server.paths import Folders
+    from lsp_server.running_model import RunningModel
     from lsp_server.server.host import Host
     from lsp_server.server.loaded import LoadedModel
     from model.embedding import StaticEmbedder
@@ -180,8 +180,8 @@ def start_model(
     Raises:
         NotInstalledError: The model was never fetched; the message has the cure.
     """
-    from lsp_server.completer import RunningModel
     from lsp_server.feeding import prompt_budget
+    from lsp_server.running_model import RunningModel
     from model.memory import MemoryEncoder
     from model.memory_bank import MemoryBank
     from model.memory_store import MemoryStore

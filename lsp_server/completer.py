@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from indexer.at_cursor import AtCursor
-from indexer.scope import ScopeStop
 from indexer.syntax import block_opening, parses_as_well, wants_multi_line
 from indexer.types import Retrieved
 from lsp_server.config import Settings
@@ -22,6 +21,7 @@ from lsp_server.feeding import Concatenated, Fed, Feeding, Memories
 from lsp_server.frames import FrameKeeper
 from lsp_server.requests import CompletionRequest, Retrieve
 from lsp_server.retrieving import Decided, DefinitionSource, in_background
+from lsp_server.running_model import RunningModel
 from lsp_server.trace import CompletionTrace, RequestTrace
 from lsp_server.tracing import (
     PhaseClock,
@@ -30,80 +30,16 @@ from lsp_server.tracing import (
     request_trace,
     segment_tokens,
 )
+from lsp_server.writing import Trial, Window, Writer, Written
 from model.attribution import attention_on_memories
-from model.decode import DecodeOptions, Generation, generate
-from model.draft import Drafts
+from model.decode import Generation
 from model.errors import Cancelled
 from model.kept_encodings import KeptEncodings
-from model.memory_bank import MemoryBank
 from model.postprocess import Finished, finish
-from model.prefill import read_ahead
-from model.prompt import (
-    Prompt,
-    PromptDefinition,
-    PromptRequest,
-    add_definitions,
-    build_prompt,
-)
+from model.prompt import Prompt, PromptRequest, build_prompt
 from model.turns import Awaiting, Turn, Urgency
-from model.types import Decoder, Provider, TokenCodec
 
 __all__ = ["Completer", "CompletionRequest", "Retrieve", "RunningModel", "default_feeding"]
-
-
-@dataclass(frozen=True, slots=True)
-class RunningModel:
-    """A loaded model, ready to complete."""
-
-    name: str
-    provider: Provider
-    codec: TokenCodec
-    decoder: Decoder
-    bank: MemoryBank | None = None
-    """Of the model's memories; None where definitions are only ever pasted into the prompt."""
-
-    def close(self) -> None:
-        """Write what waits to be written."""
-        if self.bank is not None:
-            self.bank.close()
-
-
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """What the model was given, and what it wrote."""
-
-    prompt: Prompt
-    fed: Fed
-    generation: Generation
-    n_reused: int
-    """Of the prompt's tokens, those that the buffer held before the completion began."""
-    elapsed_ms: Mapping[str, float]
-
-
-class _Trial:
-    """A completion with the definitions that its line had before, begun while the index is asked."""
-
-    def __init__(self, rows: Sequence[Retrieved], decoder: Decoder) -> None:
-        self.rows = tuple(rows)
-        self._decoder = decoder
-        self._lock = threading.Lock()
-        self._is_over = self._is_closed = False
-
-    def end(self) -> None:
-        """End it, in the middle of a pass: there is something better to attend to. From any thread."""
-        with self._lock:
-            if not self._is_closed:
-                self._is_over = True
-                self._decoder.cancel()
-
-    def close(self) -> None:
-        """Have `end` do nothing from now on: who calls it late must not end another completion."""
-        with self._lock:
-            self._is_closed = True
-
-    def is_over(self) -> bool:
-        """Return whether it was ended."""
-        return self._is_over
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +73,7 @@ class Completer:
         self._codec = KeptEncodings(model.codec)
         self._frames = FrameKeeper()
         self._definitions = DefinitionSource(self._codec, self._feeding, settings.retrieval)
-        self._drafts = Drafts(self._codec)
-        self._examples: tuple[str, ...] = ()
+        self._writer = Writer(model, self._codec, settings, self._feeding)
         self._last: _Last | None = None
         self._awaiting = Awaiting()
         self._lock = threading.Lock()
@@ -148,7 +83,7 @@ class Completer:
         """Forget the last completion: the next one finds nothing of its prompt computed."""
         self._frames.forget()
         self._definitions.forget()
-        self._drafts, self._examples = Drafts(self._codec), ()
+        self._writer.forget()
         self._model.decoder.forget()
 
     def complete(self, request: CompletionRequest) -> CompletionTrace:
@@ -203,7 +138,7 @@ class Completer:
         """
         with self._turn(Urgency.REQUEST):
             best = retrieved[: self._settings.retrieval.definitions]
-            prompt = self._with_definitions(self._window(request, ""), best)
+            prompt = self._writer.with_definitions(self._prompt(request, ""), best)
             return prompt, self._feeding.feed(prompt, encode_ms=None)
 
     @contextmanager
@@ -224,8 +159,8 @@ class Completer:
             cursor = AtCursor(request.language, request.prefix, request.suffix)
             multi_line = wants_multi_line(cursor) if request.multi_line is None else request.multi_line
             opening = block_opening(cursor) if multi_line else ""
-            window = self._window(request, opening)
-        decided, written = self._write(request, cursor, window, clock, multi_line=multi_line)
+            window = Window(cursor, multi_line, self._prompt(request, opening))
+        decided, written = self._write(request, window, clock)
         if turn.is_cancelled:
             raise Cancelled
         prompt, fed, generation = written.prompt, written.fed, written.generation
@@ -259,7 +194,7 @@ class Completer:
         self._last = _Last(trace, prompt, fed, generation)
         return trace
 
-    def _window(self, request: CompletionRequest, opening: str) -> Prompt:
+    def _prompt(self, request: CompletionRequest, opening: str) -> Prompt:
         """Return the prompt without definitions: what is seen of the file."""
         document = (request.repo_name, request.path)
         cut = self._frames.cut(document, request.prefix, request.suffix)
@@ -277,30 +212,20 @@ class Completer:
         self._frames.keep(document, request.prefix, request.suffix, replace(cut, start=window.frame_start))
         return window
 
-    def _with_definitions(self, window: Prompt, retrieved: Sequence[Retrieved]) -> Prompt:
-        definitions = [PromptDefinition(row.definition.path, row.definition.text) for row in retrieved]
-        return add_definitions(self._codec, window, definitions, self._feeding.budget(self._settings))
-
     def _write(
-        self,
-        request: CompletionRequest,
-        cursor: AtCursor,
-        window: Prompt,
-        clock: PhaseClock,
-        *,
-        multi_line: bool,
-    ) -> tuple[Decided, _Written]:
+        self, request: CompletionRequest, window: Window, clock: PhaseClock
+    ) -> tuple[Decided, Written]:
         """Have the index and the model work at the same time.
 
         With the definitions that the line had before, which are most often those that it will have, the model
         begins at once. On a new line it reads what it will have to read anyway.
         """
         given = self._definitions.given_to(request)
-        trial = _Trial(given or (), self._model.decoder)
-        written: _Written | None = None
+        trial = Trial(self._model.decoder)
+        written: Written | None = None
 
         def decide() -> Decided:
-            decided = self._definitions.decide(request, window)
+            decided = self._definitions.decide(request, window.prompt)
             if given is not None and decided.choice.rows != given:
                 trial.end()
             return decided
@@ -309,67 +234,20 @@ class Completer:
             asked = in_background(decide)
             try:
                 if given is None:
-                    first = self._feeding.before_definitions(window)
-                    n_held = read_ahead(self._model.decoder, first, while_=lambda: not asked.done())
+                    n_held = self._writer.read_ahead(window, lambda: not asked.done())
                 else:
-                    written = self._written(cursor, window, given, 0.0, multi_line, trial.is_over)
+                    written = self._writer.write(window, given, encode_ms=0.0, cancelled=trial.is_over)
                     n_held = written.n_reused
                 decided = self._awaiting.result(asked)
             finally:
                 trial.close()
-        self._examples = decided.examples
+        self._writer.note_examples(decided.examples)
         if written is not None and not trial.is_over() and "left out" not in written.fed.temperatures:
             clock.take(written.elapsed_ms, out_of="retrieval")
             return decided, written
-        written = self._written(cursor, window, decided.choice.rows, request.encode_ms, multi_line)
+        written = self._writer.write(window, decided.choice.rows, encode_ms=request.encode_ms)
         clock.add(written.elapsed_ms)
         return decided, replace(written, n_reused=min(n_held, written.n_reused))
-
-    def _written(  # noqa: PLR0913, PLR0917 - what is given, and what bounds it
-        self,
-        cursor: AtCursor,
-        window: Prompt,
-        rows: Sequence[Retrieved],
-        encode_ms: float | None,
-        multi_line: bool,
-        cancelled: Callable[[], bool] | None = None,
-    ) -> _Written:
-        """Give the model definitions, and have it write."""
-        clock = PhaseClock()
-        with clock.phase("definitions"):
-            prompt = self._with_definitions(window, rows)
-            fed = self._feeding.feed(prompt, encode_ms=encode_ms)
-        generation = self._generate(cursor, prompt, fed, multi_line=multi_line, cancelled=cancelled)
-        elapsed_ms = {"definitions": clock.phases_ms()["definitions"], **generation.elapsed_ms}
-        return _Written(prompt, fed, generation, generation.n_reused_tokens, elapsed_ms)
-
-    def _generate(
-        self,
-        cursor: AtCursor,
-        prompt: Prompt,
-        fed: Fed,
-        *,
-        multi_line: bool,
-        cancelled: Callable[[], bool] | None = None,
-    ) -> Generation:
-        settings = self._settings.completion
-        options = DecodeOptions(
-            max_tokens=settings.max_block_tokens if multi_line else settings.max_line_tokens,
-            single_line=not multi_line,
-            deadline_ms=settings.deadline_ms,
-            n_log_probabilities=1,
-        )
-        rule = ScopeStop(cursor) if multi_line else None
-        return generate(
-            self._model.decoder,
-            self._model.codec,
-            prompt,
-            parts=fed.parts,
-            options=options,
-            stop_rule=rule,
-            drafter=self._drafts.begin(prompt, self._examples),
-            cancelled=cancelled,
-        )
 
 
 def default_feeding(model: RunningModel, settings: Settings) -> Feeding:

@@ -155,7 +155,7 @@ def test_what_is_not_shown_has_a_reason(prefix, suffix, text, reason):
 def test_too_little_time_to_write_anything_is_not_told_as_nothing_to_write(monkeypatch):
     seconds = itertools.count()
     hurried = partial(generate, clock=lambda: float(next(seconds)))
-    monkeypatch.setattr("lsp_server.completer.generate", hurried)
+    monkeypatch.setattr("lsp_server.writing.generate", hurried)
     settings = replace(Settings(), completion=replace(Settings().completion, deadline_ms=1_000))
     trace, _ = complete("y = 0\n" * 100 + "x = ", "\n", "1", settings=settings)
     assert (trace.text, trace.suppression_reason) == ("", "deadline")
