@@ -10,9 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,9 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from indexer.errors import StoreError
-from indexer.storage import own_folder, private_folder, storage_errors
+from indexer.folders import os_errors, own_folder, private_folder
 
 if TYPE_CHECKING:
+    import subprocess
+
     import filelock
 
 __all__ = ["Rendezvous", "become_owner", "last_log_line", "spawn_detached"]
@@ -64,6 +64,8 @@ class Rendezvous:
             return cls(rf"\\.\pipe\crosslight-{name}", "AF_PIPE", log_file, lock_file, version)
         socket = folder / f"{name}.sock"
         if len(os.fsencode(socket)) > _MAX_SOCKET_PATH_BYTES:
+            import tempfile  # noqa: PLC0415 - seldom wanted
+
             socket = own_folder(Path(tempfile.gettempdir()) / f"crosslight-{os.getuid()}") / socket.name
         return cls(str(socket), "AF_UNIX", log_file, lock_file, version)
 
@@ -106,12 +108,14 @@ def spawn_detached(
         StoreError: The log cannot be written.
         OSError: The program cannot be started.
     """
+    import subprocess  # noqa: PLC0415 - only who starts a process pays for it
+
     private_folder(folder)
     # Its own session: Ctrl-C in a terminal is for those who ask alone.
     detached: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         detached = {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
-    with storage_errors(log_file):
+    with os_errors(log_file):
         if log_file.exists() and log_file.stat().st_size > _MAX_LOG_BYTES:
             log_file.unlink()
         handle = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

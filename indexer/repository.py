@@ -20,7 +20,8 @@ from typing import Self
 import filelock
 
 from indexer.errors import LockedError
-from indexer.storage import private_folder, storage_errors
+from indexer.folders import private_folder
+from indexer.storage import storage_errors
 
 _LOCK_FILE = "lock"
 _HOLDER_FILE = "holder.json"

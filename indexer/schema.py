@@ -10,7 +10,8 @@ import sqlite3
 from pathlib import Path
 
 from indexer.errors import DamagedStoreError
-from indexer.storage import private_folder, storage_errors
+from indexer.folders import private_folder
+from indexer.storage import storage_errors
 
 APPLICATION_ID = 0x43524C54  # "CRLT": tells a catalogue from any other SQLite file
 SCHEMA_VERSION = 2

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.errors import DamagedStoreError, DiskSpaceError, StoreError
-from indexer.storage import private_folder
+from indexer.folders import private_folder
 
 # How many neighbours to ask for beyond those wanted when one file's are left out; a filter inside of Chroma
 # costs ten times the query.

@@ -23,11 +23,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from indexer.errors import IndexerError, StoreError
+from indexer.folders import private_folder
 from indexer.open_index import EmbedderSource, OpenIndex
 from indexer.rendezvous import Rendezvous, become_owner
 from indexer.report import IndexProgress, IndexStatus
 from indexer.repository import IndexFolder
-from indexer.storage import checked_root, private_folder, storage_errors
+from indexer.storage import checked_root, storage_errors
 from indexer.types import Embedder
 from indexer.vectors import ChromaServer, VectorStore
 from indexer.wire import (

@@ -7,7 +7,6 @@ may look for it at the same moment: one of them starts it, the others wait for t
 from __future__ import annotations
 
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -19,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import lsp_server
 from indexer.errors import IndexerError
+from indexer.folders import private_folder
 from indexer.rendezvous import Rendezvous, last_log_line, spawn_detached
-from indexer.storage import private_folder
 from lsp_server.engine.channels import PipeChannel, SocketChannel
 from lsp_server.engine.errors import EngineError, GoneError, MalformedError
 from lsp_server.engine.greeting import GREETING_METHOD, PROTOCOL
@@ -29,6 +28,8 @@ from lsp_server.engine.one_at_a_time import one_at_a_time
 from lsp_server.engine.proxy import EngineLink
 
 if TYPE_CHECKING:
+    import subprocess
+
     from lsp_server.engine.channels import Channel
     from lsp_server.paths import Folders
 

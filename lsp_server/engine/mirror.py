@@ -59,7 +59,9 @@ class Mirror:
 
     def forget_initialize(self) -> Id | None:
         """Return the id of the `initialize` that waits for an answer, which no engine is to give any more."""
-        waiting, self.initialize_id, self._initialize = self.initialize_id, None, None
+        waiting, self.initialize_id = self.initialize_id, None
+        if waiting is not None:
+            self._initialize = None
         return waiting
 
     def observe(self, message: Message) -> bool:

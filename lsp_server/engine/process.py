@@ -17,8 +17,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
+from indexer.folders import os_errors, private_folder
 from indexer.rendezvous import Rendezvous, become_owner
-from indexer.storage import private_folder, storage_errors
 from lsp_server.engine.errors import EngineError
 from lsp_server.engine.finder import is_answered
 from lsp_server.engine.hosting import Hosting, Service
@@ -61,7 +61,7 @@ def run_engine(
     lock = become_owner(meeting, lambda: is_answered(meeting))
     if lock is None:
         return
-    with lock, storage_errors(Path(meeting.address)):
+    with lock, os_errors(Path(meeting.address)):
         keep_log(meeting.log_file)
         asyncio.run(_serve(meeting, make_service, idle_s, is_outdated))
 

@@ -7,7 +7,6 @@ in the memory of every editor window.
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import os
 import signal
 import socket
@@ -210,6 +209,8 @@ def _loopback(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     if not colon or not port.isdigit():
         raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT, such as 127.0.0.1:5007")
+    import ipaddress  # noqa: PLC0415 - for this option only
+
     host = "127.0.0.1" if host in {"", "localhost"} else host.strip("[]")
     try:
         is_here = ipaddress.ip_address(host).is_loopback

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import queue
@@ -13,8 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from indexer.rendezvous import Rendezvous
+from lsp_server.engine.errors import MalformedError
+from lsp_server.engine.finder import EngineFinder, engine_meeting
 from lsp_server.engine.framing import FrameDecoder, header_of
 from lsp_server.engine.hosting import BoundedSender
+from lsp_server.engine.process import run_engine
+from lsp_server.engine.serve import run_serve
+from lsp_server.paths import Folders
 from lsp_server.server.buffer import Position, TextBuffer
 
 HERE = Path(__file__).resolve()
@@ -148,21 +155,15 @@ def serve_command(
     )
 
 
-def meeting_in(folder: Path) -> Any:
-    from lsp_server.engine.finder import engine_meeting
-
+def meeting_in(folder: Path) -> Rendezvous:
     return engine_meeting(folders_in(folder))
 
 
-def folders_in(folder: Path) -> Any:
-    from lsp_server.paths import Folders
-
+def folders_in(folder: Path) -> Folders:
     return Folders(folder / "config", folder / "models", folder / "cache" / "index", folder / "run")
 
 
 def run_fake_engine(folder: str, idle_s: float) -> int:
-    from lsp_server.engine.process import run_engine
-
     run_engine(
         meeting_in(Path(folder)),
         make_service=FakeService,
@@ -173,10 +174,6 @@ def run_fake_engine(folder: str, idle_s: float) -> int:
 
 
 def run_fake_serve(folder: str, arguments: list[str], engine: list[str]) -> int:
-    from lsp_server.engine.errors import MalformedError
-    from lsp_server.engine.finder import EngineFinder
-    from lsp_server.engine.serve import run_serve
-
     try:
         return run_serve(arguments, lambda: EngineFinder(meeting_in(Path(folder)), command=engine))
     except MalformedError as error:
@@ -291,7 +288,5 @@ class Editor:
         self._reader.join()
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             assert stream is not None
-            try:
+            with contextlib.suppress(BrokenPipeError):
                 stream.close()
-            except BrokenPipeError:
-                pass

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from indexer.errors import StoreError
-from indexer.storage import own_folder
+from indexer.folders import own_folder
 from indexer.wire import index_meeting
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="a pipe has no folder")
