@@ -262,6 +262,8 @@ def test_a_deadline_in_the_prefill_keeps_what_was_computed():
     generation = generate(decoder, codec, prompt, options=options, clock=Clock())
     assert (generation.stop_reason, generation.text, generation.token_ids) == ("deadline", "", ())
     assert decoder.ids == list(prompt.concatenated()[0].token_ids[:256])
+    again = generate(decoder, codec, prompt, options=options, clock=Clock())
+    assert (generation.n_reused_tokens, again.n_reused_tokens) == (0, 256)
 
 
 @pytest.mark.parametrize("at_pass", [0, 1, 3])
