@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from indexer.at_cursor import AtCursor
 from indexer.syntax import block_opening, parses_as_well, wants_multi_line
 from indexer.types import Retrieved
+from lsp_server.choice import Choice
 from lsp_server.config import Settings
 from lsp_server.explain import explained
 from lsp_server.feeding import Concatenated, Fed, Feeding, Memories
@@ -218,11 +219,13 @@ class Completer:
         """Have the index and the model work at the same time.
 
         With the definitions that the line had before, which are most often those that it will have, the model
-        begins at once. On a new line it reads what it will have to read anyway.
+        begins at once; if all is written and the index is late, that is it. On a new line the model reads
+        what it will have to read anyway.
         """
         given = self._definitions.given_to(request)
         trial = Trial(self._model.decoder)
         written: Written | None = None
+        deadline_ms = self._settings.retrieval.deadline_ms
 
         def decide() -> Decided:
             decided = self._definitions.decide(request, window.prompt)
@@ -238,11 +241,22 @@ class Completer:
                 else:
                     written = self._writer.write(window, given, encode_ms=0.0, cancelled=trial.is_over)
                     n_held = written.n_reused
-                decided = self._awaiting.result(asked)
+                if written is not None and "left out" in written.fed.temperatures:
+                    written = None  # what the line had is not at hand any more
+                left_ms = deadline_ms - clock.phases_ms()["total"]
+                timeout_s = None if written is None else max(0.0, left_ms / 1e3)
+                decided = self._awaiting.result(asked, timeout_s)
+            except TimeoutError:
+                decided = Decided(
+                    Choice(given or ()),
+                    notes=(
+                        f"the index had not answered after {deadline_ms} ms: the line kept its definitions",
+                    ),
+                )
             finally:
                 trial.close()
         self._writer.note_examples(decided.examples)
-        if written is not None and not trial.is_over() and "left out" not in written.fed.temperatures:
+        if written is not None and not trial.is_over():
             clock.take(written.elapsed_ms, out_of="retrieval")
             return decided, written
         written = self._writer.write(window, decided.choice.rows, encode_ms=request.encode_ms)

@@ -50,16 +50,19 @@ class Awaiting:
     def __init__(self) -> None:
         self._cancelled: Future[None] = Future()
 
-    def result(self, future: Future[_T]) -> _T:
+    def result(self, future: Future[_T], timeout_s: float | None = None) -> _T:
         """Return what a future has, as soon as it has it.
 
         Raises:
             Cancelled: The turn was.
+            TimeoutError: It took longer than that.
         """
         either: tuple[Future[Any], ...] = (future, self._cancelled)
-        wait(either, return_when=FIRST_COMPLETED)
+        done, _ = wait(either, timeout_s, return_when=FIRST_COMPLETED)
         if self._cancelled.done():
             raise Cancelled
+        if not done:
+            raise TimeoutError
         return future.result()
 
     def cancel_turn(self) -> None:

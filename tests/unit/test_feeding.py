@@ -308,6 +308,19 @@ def test_what_was_begun_with_the_wrong_definitions_is_ended_and_not_shown():
     assert trace.text == "irst()"
 
 
+def test_what_is_written_does_not_wait_for_an_index_that_is_late():
+    editor = Editor()
+    hurried = replace(SETTINGS, retrieval=replace(SETTINGS.retrieval, deadline_ms=1))
+    editor.completer = Completer(editor.model, hurried)
+    before = editor.complete([A, B])
+    scripted = Scripted(editor)
+    trace = scripted.complete_after(scripted.may_answer, [C], "y = f")
+    scripted.may_answer.set()
+    assert trace.text == "irst()"
+    assert [row.qualified_name for row in trace.retrieved] == [row.qualified_name for row in before.retrieved]
+    assert trace.retrieval_notes == ("the index had not answered after 1 ms: the line kept its definitions",)
+
+
 def test_a_new_line_is_read_while_the_index_is_asked():
     editor = Editor()
     scripted = Scripted(editor)
