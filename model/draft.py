@@ -23,9 +23,8 @@ import numpy.typing as npt
 from model.prompt import Prompt
 from model.types import TokenCodec
 
-__all__ = ["MOST_DRAFT_TOKENS", "Drafts", "Lookup"]
+__all__ = ["Drafts", "Lookup"]
 
-MOST_DRAFT_TOKENS: Final = 16
 _MATCHED_TOKENS: Final = 6
 """Of the end of the text at most; more tell nothing more."""
 _LEAST_PROBABILITY: Final = 0.15
@@ -109,7 +108,9 @@ class Lookup:
         self._n = len(ids)
         self._written = written
         self._record = record
-        self._open: list[tuple[int, float]] = []  # drafted tokens with no outcome yet, and their probability
+        self._open: list[tuple[int, float | None]] = []
+        """Tokens that were proposed last and have no outcome yet, each with the probability that it is right
+        if all before it are; None for those that were given."""
 
     def accept(self, token: int) -> None:
         """Take note of the next token of the text."""
@@ -118,7 +119,8 @@ class Lookup:
         if self._open:
             drafted, probability = self._open[0]
             is_right = drafted == token
-            self._record.add(probability, is_right=is_right)
+            if probability is not None:
+                self._record.add(probability, is_right=is_right)
             self._open = self._open[1:] if is_right else []
 
     def propose(self, n_most: int, *, start: bytes = b"", after: Sequence[int] = ()) -> list[int]:
@@ -133,11 +135,12 @@ class Lookup:
         for token in after:
             self._append(token)
         allowed = self._beginning_with(start) if start else self._is_text
-        self._open = self._chain(n_most, allowed, is_sure=len(start.strip()) > 1)
-        if start and n_most > 0 and not self._open:
-            self._open = self._word(n_most, allowed)
+        found = self._chain(n_most, allowed, is_sure=len(start.strip()) > 1)
+        if start and n_most > 0 and not found:
+            found = self._word(n_most, allowed)
         self._n = n
-        return [token for token, _ in self._open]
+        self._open = [*((token, None) for token in after), *found]
+        return [token for token, _ in found]
 
     def _append(self, token: int) -> None:
         if self._n == len(self._ids):

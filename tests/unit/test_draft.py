@@ -3,7 +3,7 @@
 import pytest
 from fake_model import FakeCodec
 
-from model.draft import MOST_DRAFT_TOKENS, Drafts
+from model.draft import Drafts
 from model.prompt import PromptDefinition, PromptRequest, build_prompt
 
 CODEC = FakeCodec(["alpha", "beta"])
@@ -17,7 +17,7 @@ def begin(line, *, before="", suffix="", definitions=(), examples=(), drafts=Non
     return (drafts or Drafts(CODEC)).begin(prompt, examples), prompt
 
 
-def proposed(line, n=MOST_DRAFT_TOKENS, **around):
+def proposed(line, n=16, **around):
     """Return what is proposed behind a line, that of it which the prompt leaves open included."""
     lookup, prompt = begin(line, **around)
     known, last = prompt.draft[:-1], prompt.draft[-1:]
@@ -66,7 +66,7 @@ def test_control_tokens_are_never_proposed_and_nothing_behind_them():
 
 def test_nothing_known_proposes_nothing():
     lookup, _ = begin("")
-    assert lookup.propose(MOST_DRAFT_TOKENS) == []
+    assert lookup.propose(16) == []
 
 
 def test_no_more_is_proposed_than_asked_for():
