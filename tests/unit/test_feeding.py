@@ -23,7 +23,7 @@ from model.prompt import PromptDefinition, PromptRequest, build_prompt
 from model.types import Memory, TokenRun
 
 CODEC = FakeCodec(["    ", "return", " = "])
-SETTINGS = Settings(retrieval=RetrievalSettings(definitions=3, definition_tokens=64))
+SETTINGS = Settings(retrieval=RetrievalSettings(definitions=3, definition_tokens=64, deadline_ms=60_000))
 A, B, C, D = (f"def {name}():\n    return {name!r}\n" for name in ("first", "second", "third", "fourth"))
 PREFIX, SUFFIX = "import lib\n\n\nx = 1\n", "\nz = 3\n"
 COLD, WARM, LEFT = "cold", "warm", "left out"
