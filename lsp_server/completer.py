@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 
 from indexer.at_cursor import AtCursor
 from indexer.syntax import block_opening, parses_as_well, wants_multi_line
@@ -40,7 +42,7 @@ from model.postprocess import Finished, finish
 from model.prompt import Prompt, PromptRequest, build_prompt
 from model.turns import Awaiting, Turn, Urgency
 
-__all__ = ["Completer", "CompletionRequest", "Retrieve", "RunningModel", "default_feeding"]
+__all__ = ["Completer", "CompletionRequest", "Foreseen", "Retrieve", "RunningModel", "default_feeding"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,15 @@ class _Last:
     prompt: Prompt
     fed: Fed
     generation: Generation
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """A completion that nobody has asked for yet, and what is to be remembered once somebody does."""
+
+    trace: CompletionTrace
+    definitions: DefinitionSource
+    last: _Last | None
 
 
 class Completer:
@@ -105,6 +116,48 @@ class Completer:
                 provider=self._model.provider,
             )
 
+    def foresee(self, request: CompletionRequest) -> Foreseen | None:
+        """Return the completion that somebody may ask for next; None if it was cancelled.
+
+        A completion that is asked for ends it at once, and finds everything as it was.
+        """
+        try:
+            with self._turn(Urgency.AHEAD) as turn, self._aside() as aside:
+                trace = self._complete(request, turn, PhaseClock())
+                _, definitions, last = aside()
+                return Foreseen(trace, definitions, last)
+        except Cancelled:
+            return None
+
+    def adopt(self, foreseen: Foreseen) -> CompletionTrace:
+        """Return a completion that was foreseen, now that somebody asked for it: it is the last one then."""
+        with self._turn(Urgency.REQUEST):
+            self._definitions, self._last = foreseen.definitions, foreseen.last
+        return foreseen.trace
+
+    def prepare(self, request: CompletionRequest) -> bool:
+        """Read, while nobody waits, what a completion at a cursor reads before it writes.
+
+        The frame is cut so that it is good for long, and definitions are encoded however long it takes.
+
+        Returns:
+            Whether it came to its end. A completion that is asked for ends it at once, and goes on with what
+            was read.
+        """
+        try:
+            with self._turn(Urgency.AHEAD):
+                with self._aside() as aside:
+                    window = self._window(request, is_idle=True)
+                    asked = in_background(partial(self._definitions.decide, request, window.prompt))
+                    decided = self._awaiting.result(asked)
+                    prompt, fed = self._writer.read(window, decided.choice.rows)
+                    self._definitions.keep(request, decided, prompt, fed)
+                    frames, definitions, _ = aside()
+                self._frames, self._definitions = frames, definitions
+        except Cancelled:
+            return False
+        return True
+
     def cancel(self) -> None:
         """End what is in progress, in the middle of a pass or while it waits, and nothing that begins later.
 
@@ -155,12 +208,22 @@ class Completer:
             with self._lock:
                 self._in_progress.discard(turn)
 
+    @contextmanager
+    def _aside(self) -> Iterator[Callable[[], tuple[FrameKeeper, DefinitionSource, _Last | None]]]:
+        """Have what is remembered of the last completion be afterwards as it was.
+
+        Yields what tells what is remembered meanwhile.
+        """
+        before = self._frames, self._definitions, self._last
+        self._frames, self._definitions = copy(self._frames), self._definitions.aside()
+        try:
+            yield lambda: (self._frames, self._definitions, self._last)
+        finally:
+            self._frames, self._definitions, self._last = before
+
     def _complete(self, request: CompletionRequest, turn: Turn, clock: PhaseClock) -> CompletionTrace:
         with clock.phase("prompt"):
-            cursor = AtCursor(request.language, request.prefix, request.suffix)
-            multi_line = wants_multi_line(cursor) if request.multi_line is None else request.multi_line
-            opening = block_opening(cursor) if multi_line else ""
-            window = Window(cursor, multi_line, self._prompt(request, opening))
+            window = self._window(request)
         decided, written = self._write(request, window, clock)
         if turn.is_cancelled:
             raise Cancelled
@@ -174,7 +237,7 @@ class Completer:
             if reason == "empty" and generation.stop_reason == "deadline":
                 reason = "deadline"  # not that there was nothing to write
         trace = CompletionTrace(
-            request=_request_trace(request, multi_line=multi_line),
+            request=_request_trace(request, multi_line=window.multi_line),
             text="" if reason else finished.text,
             replaces=0 if reason else finished.n_replaced,
             stop_reason=generation.stop_reason,
@@ -195,10 +258,17 @@ class Completer:
         self._last = _Last(trace, prompt, fed, generation)
         return trace
 
-    def _prompt(self, request: CompletionRequest, opening: str) -> Prompt:
+    def _window(self, request: CompletionRequest, *, is_idle: bool = False) -> Window:
+        """Return what is seen of the file, and what is to be written."""
+        cursor = AtCursor(request.language, request.prefix, request.suffix)
+        multi_line = wants_multi_line(cursor) if request.multi_line is None else request.multi_line
+        opening = block_opening(cursor) if multi_line else ""
+        return Window(cursor, multi_line, self._prompt(request, opening, is_idle=is_idle))
+
+    def _prompt(self, request: CompletionRequest, opening: str, *, is_idle: bool = False) -> Prompt:
         """Return the prompt without definitions: what is seen of the file."""
         document = (request.repo_name, request.path)
-        cut = self._frames.cut(document, request.prefix, request.suffix)
+        cut = self._frames.cut(document, request.prefix, request.suffix, is_idle=is_idle)
         parts = PromptRequest(
             repo_name=request.repo_name,
             path=request.path,

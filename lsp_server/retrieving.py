@@ -10,6 +10,7 @@ import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from copy import copy
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -67,6 +68,12 @@ class DefinitionSource:
     def forget(self) -> None:
         """Forget what was given."""
         self._keeper.forget()
+
+    def aside(self) -> DefinitionSource:
+        """Return another one that remembers the same, and goes its own way from now on."""
+        twin = copy(self)
+        twin._keeper = copy(self._keeper)  # noqa: SLF001 - it is this very class
+        return twin
 
     def given_to(self, request: CompletionRequest) -> tuple[Retrieved, ...] | None:
         """Return what the cursor's line was given last; None if it was not completed just before."""

@@ -18,7 +18,7 @@ from lsp_server.running_model import RunningModel
 from lsp_server.tracing import PhaseClock
 from model.decode import DecodeOptions, Generation, generate
 from model.draft import Drafts
-from model.prefill import read_ahead
+from model.prefill import prefill, read_ahead
 from model.prompt import Prompt, PromptDefinition, add_definitions
 from model.types import Decoder, TokenCodec
 
@@ -114,6 +114,17 @@ class Writer:
         """
         first = self._feeding.before_definitions(window.prompt)
         return read_ahead(self._model.decoder, first, while_=while_)
+
+    def read(self, window: Window, rows: Sequence[Retrieved]) -> tuple[Prompt, Fed]:
+        """Give the model definitions, however long it takes, and read all that is read before it writes.
+
+        Raises:
+            Cancelled: The turn was.
+        """
+        prompt = self.with_definitions(window.prompt, rows)
+        fed = self._feeding.feed(prompt, encode_ms=None)
+        prefill(self._model.decoder, fed.parts, prompt.draft)
+        return prompt, fed
 
     def write(
         self,
