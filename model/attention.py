@@ -10,7 +10,9 @@ amplifies any difference, up to another choice of token. The sum over tokens (we
 products could differ, since the run time's matrix product splits long sums into blocks, whose length follows
 from how many columns a thread gets: all of a head's, unless it has more of them than rows and more threads
 than heads. Therefore few rows are left to an operator (ONNX's Attention) that works on each key-value head
-with one thread, and many to plain products, which any number of threads share. Both sum up in the same order.
+with one thread, and many to plain products, which any number of threads share. Both sum up in the same order,
+to the last bit; where there are no more threads than key-value heads, the operator takes all rows: it is
+faster by a tenth.
 What is masked has weight 0, so how far a pass looks beyond its last token makes no difference either. All
 this holds for heads of at most 128 numbers, whose products with keys are never split, and of at least two
 rows: see `session.DecoderSession.run` for a lone token whose query heads share no keys.
@@ -123,7 +125,7 @@ class ProductAttention:
     inputs   past.{i}.key, past.{i}.value (n_view, n_kv_heads, head_dim): the first entries, the new tokens'
              among them; n_view is a multiple of `VIEW_STEP`
              mask (S * heads that share keys, n_view) fp32: 0 where a row sees an entry, very low where not
-             few () bool: S < `few_tokens`, and there are more threads than key-value heads
+             few () bool: S < `few_tokens`, or there are no more threads than key-value heads
     outputs  present.{i}.key, present.{i}.value (1, S, n_kv_heads * head_dim): to be bound to the memory of
              the new tokens' entries
 
@@ -167,7 +169,7 @@ class ProductAttention:
         return graph.op("If", ["few"], f"{prefix}.attended", **branches)
 
     def _few(self, branch: GraphWriter, layer: int, query: str) -> GraphWriter:
-        """Write a layer's attention for few rows and many threads."""
+        """Write a layer's attention for few rows, or few threads."""
         prefix = f"layers.{layer}.few"
         inputs = [query, f"past.{layer}.key", f"past.{layer}.value"]
         flat = [

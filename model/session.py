@@ -274,7 +274,7 @@ class DecoderSession:
             inputs["total_sequence_length"] = np.array(n_total, np.int32)
             return inputs
         n_heads, n_groups = self.config.n_heads, self.config.n_kv_heads
-        inputs["few"] = np.array(n_new < self._few_tokens and self._n_threads > n_groups)
+        inputs["few"] = np.array(n_new < self._few_tokens or self._n_threads <= n_groups)
         n_view = round_up(n_total, self._view_step)
         inputs["mask"] = _causal_mask(n_past, n_new, n_view, n_heads // n_groups)
         return inputs
