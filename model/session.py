@@ -38,6 +38,7 @@ __all__ = [
     "cuda_problem",
     "load_decoder",
     "load_graph",
+    "session_options",
 ]
 
 _GRAPH_FILE: Final = "decoder.onnx"
@@ -357,7 +358,7 @@ def load_graph(path: Path, *, n_threads: int = 1) -> GraphSession:
     Raises:
         DamagedModelError: The file is missing, or is not a graph that can be run.
     """
-    return GraphSession(_open(path, _session_options(n_threads), [_CPU]))
+    return GraphSession(_open(path, session_options(n_threads), [_CPU]))
 
 
 def load_decoder(
@@ -384,7 +385,7 @@ def load_decoder(
         ProviderError: CUDA was asked for and cannot be had, or the weights do not fit this processor.
         DamagedModelError: A file is missing or damaged.
     """
-    options = _session_options(n_threads or n_usable_cores())
+    options = session_options(n_threads)
     path = folder / _GRAPH_FILE
     reason = None
     if provider != "cpu":
@@ -407,9 +408,10 @@ def _device_value(shape: Sequence[int], dtype: npt.DTypeLike, provider: Provider
     return onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(shape, dtype), provider, 0)
 
 
-def _session_options(n_threads: int) -> onnxruntime.SessionOptions:
+def session_options(n_threads: int | None = None) -> onnxruntime.SessionOptions:
+    """Return how graphs are run; by default on the physical cores that this process may use."""
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = n_threads
+    options.intra_op_num_threads = n_threads or n_usable_cores()
     options.inter_op_num_threads = 1
     options.log_severity_level = _QUIET
     options.add_session_config_entry("session.intra_op.spin_duration_us", str(_SPIN_US))
@@ -444,7 +446,7 @@ def cuda_problem(probe: bytes) -> str | None:
         return _CURE_BUILT_WITHOUT
     printed = _load_cuda_libraries()
     providers = [_CUDA, _CPU]
-    session = onnxruntime.InferenceSession(probe, _session_options(1), providers=providers, enable_fallback=0)
+    session = onnxruntime.InferenceSession(probe, session_options(1), providers=providers, enable_fallback=0)
     return None if _CUDA in session.get_providers() else _no_cuda(printed)
 
 
