@@ -23,7 +23,7 @@ class BoundedLog(logging.Handler):
     Standard error itself is moved, since libraries and the interpreter's last words go there too.
     """
 
-    def __init__(self, file: Path, max_bytes: int = _MAX_BYTES) -> None:
+    def __init__(self, file: Path, max_bytes: int) -> None:
         super().__init__()
         self._file = file
         self._max_bytes = max_bytes
@@ -46,7 +46,7 @@ class BoundedLog(logging.Handler):
         os.close(fd)
 
 
-def keep_log(file: Path) -> None:
+def keep_log(file: Path, max_bytes: int = _MAX_BYTES) -> None:
     """Send what this process logs and says to a file, crashes of native code included.
 
     Never code of users, which is logged at the debug level only.
@@ -56,4 +56,4 @@ def keep_log(file: Path) -> None:
     os.dup2(fd, sys.stderr.fileno())
     os.close(fd)
     faulthandler.enable()
-    set_up_logging(BoundedLog(file))
+    set_up_logging(BoundedLog(file, max_bytes))

@@ -11,7 +11,7 @@ from lsp_server.engine.mirror import Mirror
 from lsp_server.server.buffer import Encoding, n_units
 
 URI = "file:///a.py"
-ALPHABET = "ab \t\n\r\u2028\x0cäß€\U0001d4b3😀"
+ALPHABET = "ab \t\n\r\u2028\x0c\u00e4\u00df\u20ac\U0001d4b3\U0001f600"
 
 
 def message(method: str, id_: int | None = None, **params: Any) -> Message:
