@@ -12,7 +12,7 @@ import logging
 import string
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from lsprotocol import types
 
@@ -62,7 +62,8 @@ class CrosslightServer(ConnectionServer):
     def begin(self, params: types.InitializeParams) -> None:
         """Set the session up as the client wants it."""
         capabilities = params.capabilities
-        encoding: Encoding = str(getattr(self.workspace.position_encoding, "value", "utf-16"))  # type: ignore[assignment]
+        chosen = self.workspace.position_encoding
+        encoding = cast("Encoding", getattr(chosen, "value", chosen))
         uris = [folder.uri for folder in params.workspace_folders or ()]
         if not uris and params.root_uri:
             uris = [params.root_uri]

@@ -164,7 +164,7 @@ class Session:
             if me is not None and me.cancelling():
                 self._note(Answer(request.uri, "cancelled"))
                 raise
-            self._note(Answer(request.uri, "superseded"))
+            # by a newer one, which tells its own reason
         finally:
             if self._asking.get(request.uri) is asking:
                 del self._asking[request.uri]
