@@ -23,7 +23,14 @@ from model.generation import DecodeOptions, Generation
 from model.healing import allowed, likeliest_cover, remaining_after
 from model.prefill import prefill
 from model.prompt import Prompt
-from model.stops import line_end, repeats_following, repeats_itself, repeats_lines
+from model.stops import (
+    line_end,
+    repeats_following,
+    repeats_itself,
+    repeats_lines,
+    whole_characters,
+    whole_lines,
+)
 from model.types import BufferPart, Decoder, Drafter, LogitRows, StopReason, StopRule, TokenCodec
 from model.verify import RowsAhead
 
@@ -125,7 +132,7 @@ class _Run:
             self.prefilled_at = self.clock()
             keep, reason = self._decode()
             if reason in {"max_tokens", "deadline"} and not self.options.single_line:
-                keep = _whole_lines(self.generated[:keep])
+                keep = whole_lines(self.generated[:keep])
         except Cancelled:
             keep, reason = len(self.generated) if self.token_ids else 0, "cancelled"
         except _Late:
@@ -133,7 +140,7 @@ class _Run:
         ended = self.clock()
         prefilled_at = ended if self.prefilled_at is None else self.prefilled_at
         return Generation(
-            text=_whole_characters(self.generated[:keep]),
+            text=whole_characters(self.generated[:keep]),
             token_ids=tuple(self.token_ids),
             log_probabilities=tuple(self.log_probabilities),
             stop_reason=reason,
@@ -305,17 +312,3 @@ class _Run:
 def _log_probability(row: npt.NDArray[np.float32], token: int) -> float:
     highest = float(row.max())
     return float(row[token]) - highest - math.log(float(np.exp(row - highest).sum()))
-
-
-def _whole_lines(block: bytes) -> int:
-    """The length of a block without the line that it broke off in, if that is not its only one."""
-    end = block.rfind(b"\n")
-    return end if block[: max(end, 0)].strip() else len(block)
-
-
-def _whole_characters(data: bytes) -> str:
-    """The characters up to the first byte that begins none, or whose character is not whole yet."""
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        return data[: error.start].decode()

@@ -1,14 +1,21 @@
-"""Where generated text begins to repeat: itself, or what stands after the cursor.
+"""Where generated text is cut: where it begins to repeat itself or what follows, and where it broke off.
 
-Pure functions over bytes and ids; each returns how many bytes to keep, or None. What a syntactic scope is,
-and when the time is over, is not known here.
+Pure functions over bytes and ids; those that look for a reason to stop return how many bytes to keep, or
+None. What a syntactic scope is, and when the time is over, is not known here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["line_end", "repeats_following", "repeats_itself", "repeats_lines"]
+__all__ = [
+    "line_end",
+    "repeats_following",
+    "repeats_itself",
+    "repeats_lines",
+    "whole_characters",
+    "whole_lines",
+]
 
 _LONGEST_PERIOD_TOKENS = 32
 _FEWEST_REPEATED_TOKENS = 24
@@ -70,6 +77,20 @@ def repeats_lines(generated: bytes) -> int | None:
     if len(lines) <= _REPEATED_LINES or len(set(last)) != 1 or not _has_word(last[0]):
         return None
     return len(b"\n".join(lines[: 1 - _REPEATED_LINES]))
+
+
+def whole_lines(block: bytes) -> int:
+    """Return the length of a block without the line that it broke off in, if that is not its only one."""
+    end = block.rfind(b"\n")
+    return end if block[: max(end, 0)].strip() else len(block)
+
+
+def whole_characters(data: bytes) -> str:
+    """Return the characters up to the first byte that begins none, or whose character is not whole yet."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        return data[: error.start].decode()
 
 
 def _has_word(line: bytes) -> bool:
