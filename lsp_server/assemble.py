@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 WORKER_COMMAND = (sys.executable, "-P", "-m", "lsp_server", "index-worker")
 """`-P` keeps the working folder off the import path: a workspace's own `model` folder must never run."""
 
-_KEPT_PLACES_BYTES = 64 << 20
+KEPT_PLACES_BYTES = 64 << 20
 """Of places in documents that were just left: 2,600 tokens of the default model, two or three places."""
 
 
@@ -207,7 +207,7 @@ def start_model(
         provider=session.provider,
         codec=tokenizer,
         decoder=DecodeState(
-            session, prompt_budget(settings).total_tokens + longest, kept_bytes=_KEPT_PLACES_BYTES
+            session, prompt_budget(settings).total_tokens + longest, kept_bytes=KEPT_PLACES_BYTES
         ),
         bank=MemoryBank(MemoryEncoder(session, model_hash, max_tokens=max_tokens), store),
     )

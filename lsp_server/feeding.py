@@ -20,8 +20,8 @@ __all__ = ["Concatenated", "Fed", "Feeding", "Memories", "Segment", "prompt_budg
 
 _FINISHED_TOKENS: Final = 512
 """Of lines finished since the frame was cut; more than the characters that `frames.py` lets them take."""
-_GROWTH_TOKENS: Final = 192
-"""Of a frame's lines: some 20 lines."""
+_GROWTH_SHARE: Final = 5
+"""The part of a frame's lines that is left free where one begins anew: by default some 20 lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def prompt_budget(settings: Settings) -> PromptBudget:
     definitions_tokens = retrieval.definitions * retrieval.definition_tokens
     return PromptBudget(
         prefix_tokens=completion.prefix_tokens,
-        growth_tokens=_GROWTH_TOKENS,
+        growth_tokens=completion.prefix_tokens // _GROWTH_SHARE,
         suffix_tokens=completion.suffix_tokens,
         definition_tokens=retrieval.definition_tokens,
         definitions_tokens=definitions_tokens,
