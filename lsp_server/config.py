@@ -89,7 +89,7 @@ class MemorySettings:
         1024, "Most megabytes of memories on the disk; 1,000 tokens take 7. 0 keeps none there.", at_least=0
     )
     encode_ms: int = setting(
-        100, "How long a completion while typing waits for definitions to be encoded.", at_least=0
+        100, "How long a line's first completion waits for its best definitions to be encoded.", at_least=0
     )
 
 

@@ -31,8 +31,8 @@ class CompletionRequest:
     retrieve: Retrieve | None = None
     """Asks the repository's index; None completes from the file alone."""
     encode_ms: float | None = None
-    """How long the completion may wait for definitions to be encoded that no memory is kept of; the rest is
-    left out. None: as long as it takes."""
+    """How long the completion may wait for definitions to be encoded that no memory is kept of, where they
+    matter; the rest is left out. None: as long as all of them take."""
 
 
 def make_request(
