@@ -13,8 +13,8 @@ from typing import Any
 
 from indexer.report import IndexProgress, IndexSummary
 from indexer.types import RetrievalResult
-from lsp_server.completer import CompletionRequest
 from lsp_server.config import Settings
+from lsp_server.requests import CompletionRequest
 from lsp_server.server.connection import run_connection
 from lsp_server.server.host import Host
 from lsp_server.trace import CompletionTrace, RequestTrace
@@ -39,6 +39,8 @@ class FakeModel:
         self.go_on.set()
         self.began = threading.Event()
         self.files: list[str] = []
+        self.ahead: list[tuple[CompletionRequest, CompletionTrace | None]] = []
+        self.n_changes = 0
         self.is_closed = self.is_forgotten = False
         self._cancelled = threading.Event()
         self._last: CompletionTrace | None = None
@@ -62,6 +64,12 @@ class FakeModel:
 
     def explain_last(self):
         return self._last
+
+    def work_ahead(self, request, shown):
+        self.ahead.append((request, shown))
+
+    def definitions_changed(self):
+        self.n_changes += 1
 
     def expect(self, file, repo_name, related):
         self.files.append(file)
@@ -268,6 +276,11 @@ class Client:
 
     async def command(self, name: str, *arguments: Any) -> Any:
         return await self.ask("workspace/executeCommand", {"command": name, "arguments": list(arguments)})
+
+    async def until_idle(self) -> None:
+        """Wait until the model has nothing to do."""
+        while (await self.command("crosslight.status"))["running"]:
+            pass
 
     async def reason(self) -> str | None:
         return (await self.command("crosslight.status"))["last"]["reason"]

@@ -39,6 +39,7 @@ _WATCHED: Final = "**/*"
 """A checkout tells of whole folders that went, which no pattern of files would match."""
 _UNREMARKABLE: Final = frozenset({"superseded", "cancelled", "model_loading"})
 
+_MOST_OF_A_KEY: Final = 2
 _WORD_CHARACTERS: Final = string.ascii_letters + string.digits + "_"
 
 log = logging.getLogger(__name__)
@@ -201,7 +202,7 @@ def did_change(ls: CrosslightServer, params: types.DidChangeTextDocumentParams) 
     """Apply edits."""
     document = params.text_document
     ls.session.documents.change(document.uri, document.version, map(_change, params.content_changes))
-    ls.session.typed()
+    ls.session.edited(is_typed=_is_typed(params.content_changes))
 
 
 def did_save(ls: CrosslightServer, params: types.DidSaveTextDocumentParams) -> None:
@@ -243,7 +244,7 @@ def notebook_did_change(ls: CrosslightServer, params: types.DidChangeNotebookDoc
             ls.session.closed(closed.uri)
     for edited in cells.text_content or ():
         documents.change(edited.document.uri, edited.document.version, map(_change, edited.changes))
-        ls.session.typed()
+        ls.session.edited(is_typed=_is_typed(edited.changes))
 
 
 def notebook_did_close(ls: CrosslightServer, params: types.DidCloseNotebookDocumentParams) -> None:
@@ -363,6 +364,11 @@ def _change(event: types.TextDocumentContentChangeEvent) -> Change:
     if isinstance(event, types.TextDocumentContentChangePartial):
         return Change(event.text, _position(event.range.start), _position(event.range.end))
     return Change(event.text)
+
+
+def _is_typed(changes: Sequence[types.TextDocumentContentChangeEvent]) -> bool:
+    """Return whether edits look like one key: a character, with what an editor closes by itself."""
+    return sum(len(change.text) for change in changes) <= _MOST_OF_A_KEY
 
 
 def _position(position: types.Position) -> Position:

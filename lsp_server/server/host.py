@@ -164,6 +164,8 @@ class Host:
         with self._lock:
             repository = self._repositories.get(state.root)
             users = list(repository.users) if repository is not None else []
+        if state.kind == "ready" and self.model.state.kind == "ready":
+            self.model.submit(lambda model: model.definitions_changed())
         for listener in users:
             _call(listener, listener.on_index, state)
 

@@ -1,13 +1,16 @@
-"""The real model as a server asks it: a completer, and what encodes definitions ahead of it."""
+"""The real model as a server asks it: a completer, what it does ahead of the user, and its warmer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from indexer.types import Definition
-from lsp_server.completer import Completer, CompletionRequest, RunningModel
+from lsp_server.ahead import Ahead
+from lsp_server.completer import Completer, RunningModel
 from lsp_server.config import Settings
 from lsp_server.feeding import Concatenated, Feeding, Memories
+from lsp_server.power import PowerWatch
+from lsp_server.requests import CompletionRequest
 from lsp_server.trace import CompletionTrace
 from lsp_server.warmer import Warmer
 from model.errors import Cancelled
@@ -20,6 +23,7 @@ class LoadedModel:
 
     def __init__(self, model: RunningModel, settings: Settings) -> None:
         self._model = model
+        self._power = PowerWatch(settings.completion.ahead)
         self._warmer: Warmer | None = None
         feeding: Feeding = Concatenated()
         if model.bank is not None:
@@ -27,6 +31,7 @@ class LoadedModel:
             self._warmer = Warmer(model.bank, model.codec, tokens)
             feeding = Memories(model.bank, tokens, self._warmer.expect)
         self._completer = Completer(model, settings, feeding)
+        self._ahead = Ahead(self._completer)
 
     @property
     def name(self) -> str:
@@ -39,15 +44,27 @@ class LoadedModel:
         return self._model.provider
 
     def complete(self, request: CompletionRequest) -> CompletionTrace:
-        """Return the completion at a cursor.
+        """Return the completion at a cursor, the foreseen one if there is.
 
         Raises:
             Cancelled: Another thread called `cancel`.
         """
-        trace = self._completer.complete(request)
+        trace = self._ahead.complete(request)
         if trace.stop_reason == "cancelled":
             raise Cancelled
         return trace
+
+    def work_ahead(self, request: CompletionRequest, shown: CompletionTrace | None) -> None:
+        """Compute what the user may ask for next, as far as the power supply allows.
+
+        Args:
+            request: The last one.
+            shown: Its completion, if that was shown.
+        """
+        if not self._power.may_work_ahead():
+            return
+        if shown is None or self._ahead.suggestion_shown(request, shown):
+            self._ahead.cursor_rests(request)
 
     def explain_last(self) -> CompletionTrace | None:
         """Return the last completion with the shares of its definitions, None before the first one."""
@@ -55,16 +72,21 @@ class LoadedModel:
 
     def expect(self, file: str, repo_name: str, related: Callable[[], Sequence[Definition]]) -> None:
         """Encode what a file that was opened is likely to need, while nobody completes."""
-        if self._warmer is not None:
+        if self._warmer is not None and self._power.may_work_ahead():
             self._warmer.open(file, repo_name, related)
 
+    def definitions_changed(self) -> None:
+        """Foresee nothing any more that was made of what an index held before."""
+        self._ahead.forget()
+
     def forget(self) -> None:
-        """Drop what is kept of the last completion; definitions that were encoded are kept by content."""
+        """Drop what is kept of the last completions; definitions that were encoded are kept by content."""
+        self._ahead.forget()
         self._completer.forget()
 
     def cancel(self) -> None:
         """End what runs in another thread; of no effect where nothing does."""
-        self._completer.cancel()
+        self._ahead.cancel()
 
     def close(self) -> None:
         """Write what waits to be written, and end the warmer."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final, Generic, Literal, Protocol, TypeVar
 
 from indexer.types import Definition
-from lsp_server.completer import CompletionRequest
+from lsp_server.requests import CompletionRequest
 from lsp_server.trace import CompletionTrace
 from model.errors import Cancelled, NotInstalledError
 
@@ -49,6 +49,17 @@ class CompletingModel(Protocol):
         Raises:
             Cancelled: Another thread called `cancel`.
         """
+        ...
+
+    def work_ahead(self, request: CompletionRequest, shown: CompletionTrace | None) -> None:
+        """Compute what the user may ask for next, given what was shown for the last request, if anything.
+
+        Ends early when another thread calls `cancel`.
+        """
+        ...
+
+    def definitions_changed(self) -> None:
+        """Drop what was made of definitions ahead of the user."""
         ...
 
     def explain_last(self) -> CompletionTrace | None:

@@ -33,7 +33,7 @@ class SessionOptions:
         "auto", "`auto` writes a block where the syntax asks for one, `never` always a single line."
     )
     min_probability: float = setting(
-        0.25,
+        0.4,
         "How sure the model must be of a suggestion's beginning for it to be shown while typing; "
         "0 shows everything.",
         at_least=0.0,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from indexer.types import RelatedQuery
-from lsp_server.completer import CompletionRequest
+from lsp_server.requests import CompletionRequest
 from lsp_server.server.buffer import Position
 from lsp_server.server.documents import Document, Documents
 from lsp_server.server.fates import Fates, Suggestion
@@ -111,11 +111,14 @@ class Session:
         self.suggestions = Suggestions()
         self.fates = Fates(host.statistics, documents)
         self._pace = Pace()
+        self._is_typing = True
         self._asking: dict[str, asyncio.Task[Suggestion | None]] = {}
 
-    def typed(self) -> None:
-        """Note an edit by the user."""
-        self._pace.key(time.monotonic() * 1e3)
+    def edited(self, *, is_typed: bool) -> None:
+        """Note an edit by the user: a key, or a text that came at once, such as an accepted suggestion."""
+        self._is_typing = is_typed
+        if is_typed:
+            self._pace.key(time.monotonic() * 1e3)
 
     def opened(self, document: Document) -> None:
         """Prepare for completions in a document that was opened."""
@@ -179,7 +182,8 @@ class Session:
             return self._offer(cursor, known)
         if not request.invoked:
             await self._wait_until_due(cursor)
-        trace = await self._complete(cursor)
+        completion = self._completion_request(cursor)
+        trace = await self._complete(completion)
         reason = why_not_this(self.options, trace, invoked=request.invoked)
         text, replaces = ("", 0) if reason else (trace.text, trace.replaces)
         known = Known(uuid.uuid4().hex, text, replaces, reason=reason)
@@ -189,6 +193,8 @@ class Session:
         self.last_trace = trace
         cursor.check_current()  # what was typed meanwhile may be how it begins: the next request finds it
         self._note(Answer(request.uri, reason, "model", latency_ms, trace))
+        shown = None if reason else trace
+        self.host.model.submit(lambda model: model.work_ahead(completion, shown), ahead=True)
         return self._offer(cursor, known)
 
     def _cursor(self, request: Request) -> _Cursor:
@@ -218,13 +224,15 @@ class Session:
         if reason is not None:
             raise _Nothing(reason)
         wait_ms = self._pace.wait_ms() if self.options.debounce_ms < 0 else self.options.debounce_ms
+        if not self._is_typing:
+            wait_ms = 0.0  # no other key is on its way, and what follows may have been foreseen
         if wait_ms > 0:
             await asyncio.sleep(wait_ms / 1e3)
         cursor.check_current()
 
-    async def _complete(self, cursor: _Cursor) -> CompletionTrace:
+    def _completion_request(self, cursor: _Cursor) -> CompletionRequest:
         index = self.host.index_of(cursor.place.root)
-        request = CompletionRequest(
+        return CompletionRequest(
             repo_name=cursor.place.repo_name,
             path=cursor.place.path,
             language=cursor.document.language,
@@ -234,6 +242,8 @@ class Session:
             retrieve=index.retrieve if index is not None else None,
             encode_ms=self.host.settings.memory.encode_ms,
         )
+
+    async def _complete(self, request: CompletionRequest) -> CompletionTrace:
         job = self.host.model.submit(lambda model: model.complete(request))
         self.on_model(True)
         try:

@@ -78,6 +78,18 @@ async def test_typing_a_suggestion_asks_no_model(client):
 
 
 @opened()
+async def test_what_may_be_asked_for_next_is_computed_while_nobody_waits(client):
+    await client.suggest(URI, 0, 4)
+    ((request, shown),) = await client.until(lambda: client.model.ahead)
+    assert (request.prefix, shown.text) == ("x = ", "done()")
+    client.model.suppressed = "empty"
+    client.insert(URI, 0, 4, "1")
+    await client.suggest(URI, 0, 5)
+    (_, (_, shown)) = await client.until(lambda: len(client.model.ahead) == 2 and client.model.ahead)
+    assert shown is None
+
+
+@opened()
 async def test_the_newest_request_of_a_document_wins(client):
     client.model.go_on.clear()
     first = client.suggestion(URI, 0, 4)
@@ -101,7 +113,7 @@ async def test_a_cancelled_request_is_answered_and_its_run_ends(client):
         await request
     assert error.value.code == -32800
     await client.until(lambda: client.model.n_cancelled == 1)
-    assert (await client.command("crosslight.status"))["running"] == 0
+    await client.until_idle()
     assert await client.reason() == "cancelled"
 
 
@@ -117,8 +129,7 @@ async def test_of_a_storm_of_requests_one_is_answered_and_nothing_runs_on(client
     client.model.go_on.set()
     answers = await asyncio.gather(*requests)
     assert [answer is not None for answer in answers] == [False] * 199 + [True]
-    status = await client.command("crosslight.status")
-    assert status["running"] == 0
+    await client.until_idle()
     assert client.model.most_running == 1
 
 
@@ -195,7 +206,7 @@ def test_bad_settings_are_named_in_one_message_and_keep_their_defaults():
         settings = {"settings": {"crosslight": {"enabeld": 1, "minProbability": 7}}}
         client.notify("workspace/didChangeConfiguration", settings)
         status = await client.command("crosslight.status")
-        assert status["options"]["minProbability"] == 0.25
+        assert status["options"]["minProbability"] == 0.4
         assert len(client.told("window/showMessage")) == 1
 
     serve(test)
