@@ -75,6 +75,11 @@ class WatchedProjection(Projection):
     def __init__(self, shortlist: Shortlist, folder: Path) -> None:
         """See `Projection`."""
         super().__init__(shortlist, folder)
+        self._rest = self.offer(range(shortlist.n_first, shortlist.last_from), None)
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what was seen."""
         self.n_rows = 0
         self.n_offered = 0
         self.outside: list[tuple[int, float]] = []
@@ -84,7 +89,8 @@ class WatchedProjection(Projection):
         """See `Projection`."""
         logits = super().logits(listed, final, offered)
         if len(final):
-            best, best_of_all = logits.max(axis=1), (whole := self.all_logits(listed, final)).argmax(axis=1)
+            whole = super().logits(listed, final, self._rest)
+            best, best_of_all = logits.max(axis=1), whole.argmax(axis=1)
             self.n_rows += len(final)
             self.n_offered = max(self.n_offered, 0 if offered is None else len(offered.ids))
             for row, token in enumerate(best_of_all):
@@ -105,9 +111,10 @@ def _measured(cases: Sequence[Case], folders: Folders, cache: Path) -> Iterator[
         session = model.decoder._session  # type: ignore[attr-defined]  # noqa: SLF001 - to look inside
         if session.projection is None:
             sys.exit("this model has no shortlist")
+        watched = session.projection = WatchedProjection(session.projection.shortlist, folder)
         completer = Completer(model, settings)
         for number, case in enumerate(cases, 1):
-            watched = session.projection = WatchedProjection(session.projection.shortlist, folder)
+            watched.begin()
             completer.forget()
             trace = completer.complete(
                 CompletionRequest(
