@@ -28,7 +28,7 @@ from lsp_server.completer import Retrieve
 from lsp_server.paths import Folders
 from model.types import TokenCodec
 
-__all__ = ["IndexRun", "Workspace", "Workspaces", "definition_sets"]
+__all__ = ["IndexRun", "Workspace", "Workspaces", "definition_sets", "environment"]
 
 _MOST_TOKENS = 160
 """Of a definition in a set, so that none is cut whatever stands around it."""
@@ -80,7 +80,7 @@ class Workspaces:
         self._n_made = 0
         self._stack = ExitStack()
         # The worker reads from its environment where indexes and sockets are.
-        self._stack.enter_context(_environment(XDG_CACHE_HOME=str(scratch), XDG_RUNTIME_DIR=str(scratch)))
+        self._stack.enter_context(environment(XDG_CACHE_HOME=str(scratch), XDG_RUNTIME_DIR=str(scratch)))
         with self._stack:
             self._folders = Folders.of_user()
             self._client = self._stack.enter_context(assemble.connect_index(self._folders))
@@ -119,7 +119,8 @@ class Workspaces:
 
 
 @contextlib.contextmanager
-def _environment(**values: str) -> Iterator[None]:
+def environment(**values: str) -> Iterator[None]:
+    """Have other environment variables, for this process and those that it starts meanwhile."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
