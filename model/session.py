@@ -21,6 +21,7 @@ import numpy.typing as npt
 from model.cache import DeviceRoom, HostRoom, KeyValueCache, Room
 from model.cache_binding import Binding, Parts, ViewBinding, WholeBinding, round_up
 from model.errors import Cancelled, DamagedModelError, ProviderError
+from model.huge_pages import huge_pages_for_what_is_allocated
 from model.processor import n_usable_cores, u8s8_saturates
 from model.shortlist import OfferedTokens, Projection, Shortlist
 from model.types import DecoderConfig, Provider, Quantization
@@ -400,7 +401,8 @@ def load_decoder(
             f"{folder} holds 8-bit weights, whose sums would be wrong on this processor (it has no VNNI): "
             "run `crosslight model pull --force` here to import it with 7 bits"
         )
-    session = _open(path, options, [_CPU])
+    with huge_pages_for_what_is_allocated():
+        session = _open(path, options, [_CPU])
     return DecoderSession(session, config, "cpu", folder=folder, fallback_reason=reason)
 
 

@@ -1,0 +1,26 @@
+import numpy as np
+import pytest
+
+from model.huge_pages import added_ranges, huge_pages_for_what_is_allocated
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "added"),
+    [
+        ([], [(4, 9)], [(4, 9)]),
+        ([(4, 9)], [(4, 9)], []),
+        ([(4, 9)], [(4, 12)], [(9, 12)]),
+        ([(4, 9)], [(1, 9)], [(1, 4)]),
+        ([(4, 9), (12, 15)], [(2, 20)], [(2, 4), (9, 12), (15, 20)]),
+        ([(4, 9)], [], []),
+        ([(4, 9)], [(5, 7), (20, 22)], [(20, 22)]),
+    ],
+)
+def test_what_was_added_is_what_was_not_there_before(before, after, added):
+    assert list(added_ranges(before, after)) == added
+
+
+def test_what_was_allocated_holds_what_it_held():
+    with huge_pages_for_what_is_allocated():
+        arrays = [np.full(3 << 20, number, np.uint16) for number in range(5)]
+    assert all((array == number).all() for number, array in enumerate(arrays))
