@@ -6,7 +6,6 @@ degrades to completing without, and the trace says why.
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,23 +16,18 @@ from functools import partial
 from indexer.at_cursor import AtCursor
 from indexer.syntax import block_opening, parses_as_well, wants_multi_line
 from indexer.types import Retrieved
-from lsp_server.choice import Choice
 from lsp_server.config import Settings
 from lsp_server.explain import explained
 from lsp_server.feeding import Concatenated, Fed, Feeding, Memories
 from lsp_server.frames import FrameKeeper
+from lsp_server.overlap import Overlap
+from lsp_server.phases import PhaseClock
 from lsp_server.requests import CompletionRequest, Retrieve
-from lsp_server.retrieving import Decided, DefinitionSource, in_background
+from lsp_server.retrieving import DefinitionSource, in_background
 from lsp_server.running_model import RunningModel
-from lsp_server.trace import CompletionTrace, RequestTrace
-from lsp_server.tracing import (
-    PhaseClock,
-    cancelled_trace,
-    definition_traces,
-    request_trace,
-    segment_tokens,
-)
-from lsp_server.writing import Trial, Window, Writer, Written
+from lsp_server.trace import CompletionTrace
+from lsp_server.tracing import cancelled_trace, completion_trace, request_trace
+from lsp_server.writing import Window, Writer
 from model.attribution import attention_on_memories
 from model.decode import Generation
 from model.errors import Cancelled
@@ -88,6 +82,7 @@ class Completer:
         self._writer = Writer(model, self._codec, settings, self._feeding)
         self._last: _Last | None = None
         self._awaiting = Awaiting()
+        self._overlap = Overlap(self._writer, self._awaiting, settings.retrieval.deadline_ms)
         self._lock = threading.Lock()
         self._in_progress: set[Turn] = set()  # guarded by the lock
 
@@ -110,10 +105,9 @@ class Completer:
                 return self._complete(request, turn, clock)
         except Cancelled:
             return cancelled_trace(
-                _request_trace(request, multi_line=bool(request.multi_line)),
-                clock.phases_ms(),
-                model=self._model.name,
-                provider=self._model.provider,
+                request_trace(request, multi_line=bool(request.multi_line)),
+                phases_ms=clock.phases_ms(),
+                model=self._model,
             )
 
     def foresee(self, request: CompletionRequest) -> Foreseen | None:
@@ -224,7 +218,7 @@ class Completer:
     def _complete(self, request: CompletionRequest, turn: Turn, clock: PhaseClock) -> CompletionTrace:
         with clock.phase("prompt"):
             window = self._window(request)
-        decided, written = self._write(request, window, clock)
+        decided, written = self._overlap.write(request, window, self._definitions, clock)
         if turn.is_cancelled:
             raise Cancelled
         prompt, fed, generation = written.prompt, written.fed, written.generation
@@ -236,24 +230,14 @@ class Completer:
             reason = finished.suppressed or _spoiled_syntax(request, finished)
             if reason == "empty" and generation.stop_reason == "deadline":
                 reason = "deadline"  # not that there was nothing to write
-        trace = CompletionTrace(
-            request=_request_trace(request, multi_line=window.multi_line),
-            text="" if reason else finished.text,
-            replaces=0 if reason else finished.n_replaced,
-            stop_reason=generation.stop_reason,
+        trace = completion_trace(
+            request_trace(request, multi_line=window.multi_line),
+            decided,
+            written,
+            finished=finished,
             suppression_reason=reason,
-            retrieved=definition_traces(decided.choice.rows, prompt, fed, left_out=decided.missed),
-            retrieval_notes=decided.notes,
-            tokens=segment_tokens(fed, written.n_reused),
-            n_generated_tokens=len(generation.token_ids),
-            first_token_probability=(
-                math.exp(generation.log_probabilities[0]) if generation.log_probabilities else None
-            ),
-            drafts_offered=generation.n_drafted_tokens,
-            drafts_accepted=generation.n_accepted_tokens,
             phases_ms=clock.phases_ms(),
-            model=self._model.name,
-            provider=self._model.provider,
+            model=self._model,
         )
         self._last = _Last(trace, prompt, fed, generation)
         return trace
@@ -283,66 +267,12 @@ class Completer:
         self._frames.keep(document, request.prefix, request.suffix, replace(cut, start=window.frame_start))
         return window
 
-    def _write(
-        self, request: CompletionRequest, window: Window, clock: PhaseClock
-    ) -> tuple[Decided, Written]:
-        """Have the index and the model work at the same time.
-
-        With the definitions that the line had before, which are most often those that it will have, the model
-        begins at once; if all is written and the index is late, that is it. On a new line the model reads
-        what it will have to read anyway.
-        """
-        given = self._definitions.given_to(request)
-        trial = Trial(self._model.decoder)
-        written: Written | None = None
-        deadline_ms = self._settings.retrieval.deadline_ms
-
-        def decide() -> Decided:
-            decided = self._definitions.decide(request, window.prompt)
-            if given is not None and decided.choice.rows != given:
-                trial.end()
-            return decided
-
-        with clock.phase("retrieval"):
-            asked = in_background(decide)
-            try:
-                if given is None:
-                    n_held = self._writer.read_ahead(window, lambda: not asked.done())
-                else:
-                    written = self._writer.write(window, given, encode_ms=0.0, cancelled=trial.is_over)
-                    n_held = written.n_reused
-                if written is not None and "left out" in written.fed.temperatures:
-                    written = None  # what the line had is not at hand any more
-                left_ms = deadline_ms - clock.phases_ms()["total"]
-                timeout_s = None if written is None else max(0.0, left_ms / 1e3)
-                decided = self._awaiting.result(asked, timeout_s)
-            except TimeoutError:
-                decided = Decided(
-                    Choice(given or ()),
-                    notes=(
-                        f"the index had not answered after {deadline_ms} ms: the line kept its definitions",
-                    ),
-                )
-            finally:
-                trial.close()
-        self._writer.note_examples(decided.examples)
-        if written is not None and not trial.is_over():
-            clock.take(written.elapsed_ms, out_of="retrieval")
-            return decided, written
-        written = self._writer.write(window, decided.choice.rows, encode_ms=request.encode_ms)
-        clock.add(written.elapsed_ms)
-        return decided, replace(written, n_reused=min(n_held, written.n_reused))
-
 
 def default_feeding(model: RunningModel, settings: Settings) -> Feeding:
     """Return how users' completions are fed: as memories, where the model has a bank of them."""
     if model.bank is None:
         return Concatenated()
     return Memories(model.bank, settings.retrieval.definition_tokens)
-
-
-def _request_trace(request: CompletionRequest, *, multi_line: bool) -> RequestTrace:
-    return request_trace(request.path, request.language, request.prefix, multi_line=multi_line)
 
 
 def _spoiled_syntax(request: CompletionRequest, finished: Finished) -> str | None:

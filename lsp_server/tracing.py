@@ -1,21 +1,24 @@
-"""Builds the parts of a `CompletionTrace` from what a completion had in its hands. Decides nothing."""
+"""Builds a `CompletionTrace` from what a completion had in its hands. Decides nothing."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import math
+from collections.abc import Mapping
 
-from indexer.types import Reason, Retrieved
+from indexer.types import Reason
 from lsp_server.feeding import Fed
+from lsp_server.requests import CompletionRequest
+from lsp_server.retrieving import Decided
+from lsp_server.running_model import RunningModel
 from lsp_server.trace import CompletionTrace, DefinitionTrace, RequestTrace, SegmentTokens
-from model.prompt import Prompt
+from lsp_server.writing import Written
+from model.postprocess import Finished
 
-__all__ = ["PhaseClock", "cancelled_trace", "definition_traces", "request_trace", "segment_tokens"]
+__all__ = ["cancelled_trace", "completion_trace", "request_trace"]
 
 
 def cancelled_trace(
-    request: RequestTrace, phases_ms: Mapping[str, float], *, model: str, provider: str
+    request: RequestTrace, *, phases_ms: Mapping[str, float], model: RunningModel
 ) -> CompletionTrace:
     """Return the trace of a completion that nobody waits for any more."""
     return CompletionTrace(
@@ -32,36 +35,62 @@ def cancelled_trace(
         drafts_offered=0,
         drafts_accepted=0,
         phases_ms=phases_ms,
-        model=model,
-        provider=provider,
+        model=model.name,
+        provider=model.provider,
     )
 
 
-def request_trace(path: str, language: str | None, prefix: str, *, multi_line: bool) -> RequestTrace:
+def completion_trace(  # noqa: PLR0913 - by keyword only
+    request: RequestTrace,
+    decided: Decided,
+    written: Written,
+    *,
+    finished: Finished,
+    suppression_reason: str | None,
+    phases_ms: Mapping[str, float],
+    model: RunningModel,
+) -> CompletionTrace:
+    """Return the trace of a completion that came to its end."""
+    generation = written.generation
+    probabilities = list(map(math.exp, generation.log_probabilities[:1]))
+    return CompletionTrace(
+        request=request,
+        text="" if suppression_reason else finished.text,
+        replaces=0 if suppression_reason else finished.n_replaced,
+        stop_reason=generation.stop_reason,
+        suppression_reason=suppression_reason,
+        retrieved=_definition_traces(decided, written),
+        retrieval_notes=decided.notes,
+        tokens=_segment_tokens(written.fed, written.n_reused),
+        n_generated_tokens=len(generation.token_ids),
+        first_token_probability=probabilities[0] if probabilities else None,
+        drafts_offered=generation.n_drafted_tokens,
+        drafts_accepted=generation.n_accepted_tokens,
+        phases_ms=phases_ms,
+        model=model.name,
+        provider=model.provider,
+    )
+
+
+def request_trace(request: CompletionRequest, *, multi_line: bool) -> RequestTrace:
     """Return what was asked."""
-    line_start = prefix.rfind("\n") + 1
+    line_start = request.prefix.rfind("\n") + 1
     return RequestTrace(
-        path=path,
-        line=prefix.count("\n") + 1,
-        column=len(prefix) - line_start + 1,
-        language=language,
+        path=request.path,
+        line=request.prefix.count("\n") + 1,
+        column=len(request.prefix) - line_start + 1,
+        language=request.language,
         multi_line=multi_line,
     )
 
 
-def definition_traces(
-    given: Sequence[Retrieved], prompt: Prompt, fed: Fed, *, left_out: Sequence[Retrieved] = ()
-) -> tuple[DefinitionTrace, ...]:
-    """Return what became of each definition: first of those that were given, then of those left out.
-
-    Args:
-        given: What the prompt was made with, in that order.
-        prompt: With the definitions that fit.
-        fed: The prompt as the decoder read it.
-        left_out: For want of time to encode them.
-    """
+def _definition_traces(decided: Decided, written: Written) -> tuple[DefinitionTrace, ...]:
+    """Return what became of each definition: first of those that were given, then of those left out."""
+    given, left_out, prompt = decided.choice.rows, decided.missed, written.prompt
     n_tokens = dict(zip(prompt.definition_ranks, map(len, prompt.definitions), strict=True))
-    temperatures: dict[int, str | None] = dict(zip(prompt.definition_ranks, fed.temperatures, strict=True))
+    temperatures: dict[int, str | None] = dict(
+        zip(prompt.definition_ranks, written.fed.temperatures, strict=True)
+    )
     temperatures |= {len(given) + index: "left out" for index in range(len(left_out))}
     return tuple(
         DefinitionTrace(
@@ -79,7 +108,7 @@ def definition_traces(
     )
 
 
-def segment_tokens(fed: Fed, n_reused: int) -> dict[str, SegmentTokens]:
+def _segment_tokens(fed: Fed, n_reused: int) -> dict[str, SegmentTokens]:
     """Share the reused tokens out over the segments, which stand in the buffer one after the other."""
     tokens: dict[str, SegmentTokens] = {}
     for segment in fed.segments:
@@ -89,35 +118,6 @@ def segment_tokens(fed: Fed, n_reused: int) -> dict[str, SegmentTokens]:
         computed, copied = (0, new) if segment.is_copied else (new, 0)
         tokens[segment.name] = SegmentTokens(computed=computed, reused=reused, copied=copied)
     return tokens
-
-
-class PhaseClock:
-    """Wall time by phase, in the order in which they ran."""
-
-    def __init__(self) -> None:
-        """Begin the first phase, and the total."""
-        self._started = time.perf_counter()
-        self._phases_ms: dict[str, float] = {}
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Time a block."""
-        started = time.perf_counter()
-        yield
-        self._phases_ms[name] = (time.perf_counter() - started) * 1e3
-
-    def add(self, phases_ms: Mapping[str, float]) -> None:
-        """Take over phases that were timed elsewhere."""
-        self._phases_ms.update(phases_ms)
-
-    def take(self, phases_ms: Mapping[str, float], *, out_of: str) -> None:
-        """Take over phases that were timed elsewhere, within another phase."""
-        self._phases_ms[out_of] -= sum(phases_ms.values())
-        self.add(phases_ms)
-
-    def phases_ms(self) -> dict[str, float]:
-        """Return all phases, and `total`: from the start until now."""
-        return self._phases_ms | {"total": (time.perf_counter() - self._started) * 1e3}
 
 
 def _reason(reason: Reason) -> str:

@@ -14,8 +14,8 @@ from indexer.scope import ScopeStop
 from indexer.types import Retrieved
 from lsp_server.config import Settings
 from lsp_server.feeding import Fed, Feeding
+from lsp_server.phases import PhaseClock
 from lsp_server.running_model import RunningModel
-from lsp_server.tracing import PhaseClock
 from model.decode import DecodeOptions, Generation, generate
 from model.draft import Drafts
 from model.prefill import prefill, read_ahead
@@ -95,6 +95,10 @@ class Writer:
         """Forget what drafts are made from."""
         self._drafts = Drafts(self._codec)
         self._examples: tuple[str, ...] = ()
+
+    def trial(self) -> Trial:
+        """Return what ends a completion that is about to be begun on trial."""
+        return Trial(self._model.decoder)
 
     def note_examples(self, examples: tuple[str, ...]) -> None:
         """Have later drafts made from other uses of the names near the cursor."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import indexer
 import model
 from indexer.walk import walk
-from lsp_server import choice, completer, feeding, frames, retrieving, writing
+from lsp_server import choice, completer, feeding, frames, overlap, retrieving, writing
 from lsp_server.config import Settings
 from lsp_server.evaluation import likelihood, own_file, subject
 
@@ -35,7 +35,18 @@ def code_hash() -> str:
     """Return a hash of the source that completions are made by; commands and tables are not among it."""
     packages = [Path(str(package.__file__)).parent for package in (indexer, model)]
     files = [file for folder in packages for pattern in ("*.py", "*.scm") for file in folder.rglob(pattern)]
-    modules = (choice, completer, feeding, frames, likelihood, own_file, retrieving, subject, writing)
+    modules = (
+        choice,
+        completer,
+        feeding,
+        frames,
+        likelihood,
+        own_file,
+        overlap,
+        retrieving,
+        subject,
+        writing,
+    )
     files += [Path(str(module.__file__)) for module in modules]
     named = ((f"{file.parent.name}/{file.name}", file.read_bytes()) for file in sorted(files))
     return _digest(part for name, data in named for part in (name.encode(), data))
