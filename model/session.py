@@ -98,6 +98,7 @@ class DecoderSession:
         "_n_threads",
         "_session",
         "_view_step",
+        "_widest",
         "config",
         "fallback_reason",
         "n_positions",
@@ -140,6 +141,7 @@ class DecoderSession:
         """Rows of the rotary tables: positions lie below it."""
         self.query_layers: Final = tuple(int(layer) for layer in properties["query_layers"].split())
         """Layers whose queries `run_with_queries` returns."""
+        self._widest = 0
         self._view_step = int(properties.get("view_step", 0))
         self._few_tokens = int(properties.get("few_tokens", 0))
         self._head_order = [int(head) for head in properties["head_order"].split()]
@@ -295,8 +297,14 @@ class DecoderSession:
         logits = _bound_output(binding, "logits", (1, n_rows, n_listed), np.float32)
         if projection:
             final = _bound_output(binding, "final", (1, n_rows, self.config.hidden_size), np.uint8)
+        n_new = inputs["input_ids"].shape[1]
+        # The widest run so far allocates the most; what it does is kept for those that follow.
+        is_widest = self.provider == "cpu" and n_new > self._widest
+        pages = huge_pages_for_what_is_allocated() if is_widest else contextlib.nullcontext()
         try:
-            self._session.run_with_iobinding(binding, interrupt._options)  # noqa: SLF001 - the same file
+            with pages:
+                self._session.run_with_iobinding(binding, interrupt._options)  # noqa: SLF001 - the same file
+            self._widest = max(self._widest, n_new)
         except RuntimeError:
             if interrupt.triggered:
                 raise Cancelled from None
