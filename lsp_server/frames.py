@@ -89,11 +89,16 @@ class FrameKeeper:
         n_closers = len(split_closers(suffix)[0])
         n_hidden = (n_closers,) if is_idle else (n_closers, n_closers + _n_closing_line(suffix[n_closers:]))
         frames = [frame for frame in self._frames if frame.document == document]
+        kept = []
         for frame in reversed(frames):
             n = next((n for n in n_hidden if suffix[n : n + _MOST_VISIBLE_AFTER] == frame.after), None)
             start = _found(frame, prefix, line_start, _MOST_LIVE_LINES[is_idle])
             if n is not None and start is not None:
-                return Cut(start, start + len(frame.above), n)
+                kept.append(Cut(start, start + len(frame.above), n))
+        if kept:
+            return max(
+                kept, key=lambda cut: cut.end
+            )  # what is nearest is what was here; the last one of equals
         return Cut(_start(frames, prefix, line_start, _FEWEST_CHARACTERS[is_idle]), line_start, n_closers)
 
     def keep(self, document: Document, prefix: str, suffix: str, cut: Cut) -> None:

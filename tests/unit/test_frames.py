@@ -123,6 +123,14 @@ def test_a_place_that_was_left_is_cut_as_before():
     assert cut(keeper, TEXT[:AT] + "x = 1\n" * 5 + "y", TEXT[AT:]) == Cut(START, AT, 0)
 
 
+def test_of_two_frames_the_one_that_ends_nearer_to_the_cursor_is_kept():
+    keeper, below = in_long_file(), TEXT[AT:]
+    further_up = TEXT[: AT - 2 * len(LINES[0])]
+    cut(keeper, further_up, below)
+    assert cut(keeper, TEXT[:AT] + "x", below).end == AT
+    assert cut(keeper, further_up + "x", below).end == len(further_up)
+
+
 def test_a_place_that_has_moved_is_found_again():
     more = "import more\n"
     assert cut(in_long_file(), more + TEXT[:AT], TEXT[AT:]) == Cut(START + len(more), AT + len(more), 0)
