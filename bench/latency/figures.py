@@ -59,8 +59,13 @@ def ratio(one: float | None, other: float | None) -> float | None:
 
 
 def pace_ms(timings: Sequence[Timing]) -> float | None:
-    """Return the mean time of a token after the first, over all of them; drafts that hold make it shorter."""
-    written = [timing for timing in timings if timing.n_written > 1]
+    """Return the mean time of a token after the first, over all of them; drafts that hold make it shorter.
+
+    A completion that was foreseen came at once, and tells nothing of the pace.
+    """
+    written = [
+        timing for timing in timings if timing.n_written > 1 and timing.line_ms > timing.first_token_ms
+    ]
     n_tokens = sum(timing.n_written - 1 for timing in written)
     took_ms = sum(timing.line_ms - timing.first_token_ms for timing in written)
     return took_ms / n_tokens if n_tokens else None

@@ -1,12 +1,14 @@
 """Crosslight as a contender: once as users have it, with memories, and once with definitions concatenated.
 
-Memories are encoded ahead by the product's own warmer, but only in the pauses of the session: while another
-contender is timed, it must not run.
+What follows a suggestion is completed ahead, and memories are encoded ahead, by the product's own means, but
+only in the pauses of the session: while another contender is timed, nothing of ours may run.
 """
 
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Literal
 from latency.contenders import OpenedFile, Request, Timing, n_written
 
 from indexer.types import Retrieved
+from lsp_server.ahead import Ahead
 from lsp_server.completer import Completer, CompletionRequest, RunningModel
 from lsp_server.config import Settings
 from lsp_server.feeding import Concatenated, Memories
@@ -59,7 +62,7 @@ class OursConcatenated:
 
 
 class OursWithMemories:
-    """Crosslight with memories, and what users have around it: kept memories, and the warmer."""
+    """Crosslight with memories, and what users have around it: kept memories, and what works ahead."""
 
     name = "ours: memories"
 
@@ -77,6 +80,8 @@ class OursWithMemories:
         self._warmer = Warmer(bank, model.codec, self._definition_tokens)
         feeding = Memories(bank, self._definition_tokens, on_left_out=self._warmer.expect)
         self._completer = Completer(model, settings, feeding)
+        self._ahead = Ahead(self._completer)
+        self._shown: tuple[CompletionRequest, CompletionTrace] | None = None
         self._held = ExitStack()
         """While it holds the bank, the warmer waits."""
         self._held.enter_context(bank.foreground())
@@ -87,14 +92,24 @@ class OursWithMemories:
         self._warmer.close()
 
     def open(self, file: OpenedFile) -> None:
-        """See `Contender`: the warmer is told of the file."""
+        """See `Contender`: the warmer is told of the file, whose text stays unread: a cold file."""
         self._completer.forget()
+        self._ahead.forget()
+        self._shown = None
         self._warmer.open(file.path, file.repo_name, file.related)
 
     def idle(self, pause_ms: float) -> None:
-        """See `Contender`: the warmer may work."""
+        """See `Contender`: what follows the suggestion is completed, then the warmer may work."""
         self._held.close()
-        self._warmer.wait_until_idle(pause_ms / 1e3)
+        ends = time.perf_counter() + pause_ms / 1e3
+        if self._shown is not None:
+            worker = threading.Thread(target=self._ahead.suggestion_shown, args=self._shown)
+            worker.start()
+            worker.join(pause_ms / 1e3)
+            if worker.is_alive():
+                self._ahead.cancel()
+            worker.join()
+        self._warmer.wait_until_idle(max(0.0, ends - time.perf_counter()))
         self._held.enter_context(self._bank.foreground())
 
     def warm(self, definitions: Sequence[Retrieved], request: Request) -> None:
@@ -113,8 +128,10 @@ class OursWithMemories:
     def complete(self, request: Request) -> Timing:
         """See `Contender`; a warmer that was at work is interrupted within the time."""
         self._held.close()
-        trace = self._completer.complete(_completion_request(request))
+        ours = _completion_request(request)
+        trace = self._ahead.complete(ours)
         self._held.enter_context(self._bank.foreground())
+        self._shown = ours, trace
         return _timing(self._codec, trace)
 
 
@@ -193,8 +210,11 @@ def _completion_request(request: Request) -> CompletionRequest:
 def _timing(codec: TokenCodec, trace: CompletionTrace) -> Timing:
     phases, segments = trace.phases_ms, trace.tokens.values()
     temperatures = {one.memory for one in trace.retrieved if one.memory}
+    after_first_ms = phases["decode"] + phases["finish"]
+    if after_first_ms >= phases["total"]:
+        after_first_ms = 0.0  # foreseen: the phases were over before it was asked for
     return Timing(
-        first_token_ms=phases["total"] - phases["decode"] - phases["finish"],
+        first_token_ms=phases["total"] - after_first_ms,
         line_ms=phases["total"],
         n_written=n_written(codec, trace.text),
         prompt_tokens=sum(part.computed + part.reused + part.copied for part in segments),

@@ -70,6 +70,10 @@ def test_lines_of_which_nothing_is_shown_tell_no_pace() -> None:
     assert pace_ms([timing(100, 900, 0), timing(100, 110, 2)]) == pytest.approx(10)
 
 
+def test_what_was_foreseen_tells_no_pace():
+    assert pace_ms([timing(1, 1, 9), timing(100, 110, 2)]) == pytest.approx(10)
+
+
 def test_who_writes_less_is_not_faster() -> None:
     short, long = of_timings([timing(100, 120, 3)]), of_timings([timing(100, 190, 10)])
     assert short["line_ms"] == long["line_ms"] == pytest.approx(100 + (LINE_TOKENS - 1) * 10)
