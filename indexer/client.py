@@ -145,6 +145,11 @@ class IndexClient:
         params = {"root": str(root.absolute()), "query": asdict(query)}
         return tuple(map(definition_from_json, self._ask("related", params, timeout_s=timeout_s)))
 
+    def overlay(self, root: Path, path: str, text: str | None, *, timeout_s: float = 5.0) -> None:
+        """Have retrieval take a buffer's text for its file's; None gives the file back to the disk."""
+        params = {"root": str(root.absolute()), "path": path, "text": text}
+        self._ask("overlay", params, timeout_s=timeout_s)
+
     def search(self, root: Path, text: str, n: int, *, timeout_s: float = 60.0) -> tuple[Retrieved, ...]:
         """Return the definitions that a text describes, best first."""
         params = {"root": str(root.absolute()), "text": text, "n": n}

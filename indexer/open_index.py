@@ -21,6 +21,7 @@ from indexer.cached_reader import CachedReader
 from indexer.catalogue import Catalogue, Changes
 from indexer.embed import repair, vectors_name
 from indexer.errors import DamagedStoreError, DiskSpaceError, LockedError, StoreError
+from indexer.overlays import Overlays
 from indexer.own_file import OwnFiles
 from indexer.related import related
 from indexer.report import IndexProgress, IndexStatus, IndexSummary
@@ -72,6 +73,7 @@ class OpenIndex:
         self._write_lock = threading.Lock()  # one run at a time
         self._read_lock = threading.Lock()  # one question at a time on the reading connection
         self._own_files = OwnFiles()  # under the same lock
+        self._overlays = Overlays()
         self._vectors_lock = threading.Lock()
         self._vectors: Vectors | None = None
         self._no_vectors = "they are being opened"
@@ -149,10 +151,15 @@ class OpenIndex:
                 embedder=vectors.embedder if vectors else None,
                 clock=time.perf_counter,
                 own_files=self._own_files,
+                overlays=self._overlays,
             )
         if vectors is None and "vector" in query.retrievers:
             return replace(result, unavailable={**result.unavailable, "vector": self._no_vectors})
         return result
+
+    def overlay(self, path: str, text: str | None) -> None:
+        """Take a buffer's text for its file's in retrieval; None gives the file back to the disk."""
+        self._overlays.put(path, text)
 
     def related(self, query: RelatedQuery) -> tuple[Definition, ...]:
         """Return the definitions that an open file is likely to need soon; see `related`."""

@@ -11,11 +11,12 @@ These are pure functions over what they are given; they hold no state and open n
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from indexer.errors import IndexerError
 from indexer.languages import language_of
+from indexer.overlays import Overlays
 from indexer.own_file import OwnFiles, StampedSource, WithBuffer, header_line, visible_lines
 from indexer.resolve import DefinitionSource
 from indexer.retrievers import (
@@ -48,6 +49,8 @@ SEARCH_WEIGHTS: Mapping[Retriever, float] = {"symbol": 3.0, "bm25": 1.0, "vector
 """For people's questions: a definition of exactly the name that was asked for comes first."""
 ROLE_FACTORS: Mapping[Role, float] = {"source": 1.0, "test": 0.5, "documentation": 0.4}
 """What a file is for: code seldom calls a test. In a test, tests count in full."""
+RECENT_FACTOR = 1.08
+"""Decides between neighbours from the fourth rank on, never over the best three of one retriever."""
 
 
 _FAMILIES: Mapping[str, str] = {
@@ -75,6 +78,7 @@ def retrieve(  # noqa: PLR0913 - the query, and each thing that it is answered f
     embedder: Embedder | None,
     clock: Callable[[], float],
     own_files: OwnFiles | None = None,
+    overlays: Overlays | None = None,
 ) -> RetrievalResult:
     """Return the definitions that the text at a cursor is likely to need, best first.
 
@@ -87,16 +91,20 @@ def retrieve(  # noqa: PLR0913 - the query, and each thing that it is answered f
         embedder: The one that made the vectors; None without an installed model.
         clock: Seconds, monotonic.
         own_files: The buffers that were read before; without them each retrieval reads its own anew.
+        overlays: Other buffers that were not saved.
     """
     run = _Run()
     deadline = _Deadline(clock, query.deadline_ms)
     with_vectors = (vectors, embedder) if vectors is not None and embedder is not None else None
     source: DefinitionSource = catalogue
+    if overlays is not None:
+        with contextlib.suppress(IndexerError):  # likewise
+            source = overlays.over(source, query.path)
     if query.path is not None:
         own: Sequence[Definition] = ()
         with contextlib.suppress(IndexerError):  # whoever asks the catalogue next says so
             own = (own_files or OwnFiles()).definitions(query, catalogue)
-        source = WithBuffer(catalogue, query.path, own)
+        source = WithBuffer(source, query.path, own)
         run.elapsed_ms["own_file"] = deadline.elapsed_ms()
     ask: dict[Retriever, Callable[[], Sequence[Hit]]] = {
         "symbol": lambda: by_symbols(query, read_surroundings(query.prefix, query.suffix), source),
@@ -121,7 +129,9 @@ def retrieve(  # noqa: PLR0913 - the query, and each thing that it is answered f
         for name, found in run.hits.items()
     }
     factors = {**ROLE_FACTORS, "test": 1.0} if query.path and "test" in query.path.lower() else ROLE_FACTORS
-    retrieved = fuse(hits, query.n, weights=RETRIEVER_WEIGHTS, role_factors=factors)
+    retrieved = fuse(
+        hits, query.n, weights=RETRIEVER_WEIGHTS, role_factors=factors, recent=frozenset(query.recent_paths)
+    )
     run.elapsed_ms["total"] = deadline.elapsed_ms()
     return RetrievalResult(retrieved, tuple(run.late), run.unavailable, run.elapsed_ms)
 
@@ -153,8 +163,11 @@ def fuse(
     *,
     weights: Mapping[Retriever, float],
     role_factors: Mapping[Role, float],
+    recent: Collection[str] = frozenset(),
 ) -> tuple[Retrieved, ...]:
     """Join ranked answers by weighted reciprocal rank over their union.
+
+    What lies in a file that was worked in lately comes before what is about as good.
 
     Definitions of the same text (vendored copies, overloads) count once. Ties are broken by place, so that
     the same answers always give the same order.
@@ -169,7 +182,13 @@ def fuse(
             scores[id_] = scores.get(id_, 0.0) + weights[retriever] / (RANK_CONSTANT + rank)
             reasons.setdefault(id_, []).append(Reason(retriever, rank, hit.detail))
     joined = [
-        Retrieved(definition, scores[id_] * role_factors[definition.role], tuple(reasons[id_]))
+        Retrieved(
+            definition,
+            scores[id_]
+            * role_factors[definition.role]
+            * (RECENT_FACTOR if definition.path in recent else 1.0),
+            tuple(reasons[id_]),
+        )
         for id_, definition in definitions.items()
     ]
     joined.sort(key=lambda row: (-row.score, row.definition.path, row.definition.span.start_byte))

@@ -131,6 +131,8 @@ class RetrievalQuery:
     definitions whose headers stand there are not retrieved, all others are."""
     visible_lines_after: int = 50
     """The same from the cursor on, the rest of its line being the first."""
+    recent_paths: tuple[str, ...] = ()
+    """Other files that were opened or edited lately: what is defined there is likelier to be wanted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from indexer.types import (
     Span,
 )
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Raised whenever a message changes; a worker and an asker of different protocols never meet."""
 
 
@@ -86,7 +86,8 @@ def error_from_json(values: Mapping[str, str]) -> IndexerError:
 
 def query_from_json(values: Mapping[str, Any]) -> RetrievalQuery:
     """Return the query whose fields these are."""
-    return RetrievalQuery(**{**values, "retrievers": tuple(values["retrievers"])})
+    tuples = {name: tuple(values[name]) for name in ("retrievers", "recent_paths")}
+    return RetrievalQuery(**{**values, **tuples})
 
 
 def related_query_from_json(values: Mapping[str, Any]) -> RelatedQuery:

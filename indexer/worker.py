@@ -151,6 +151,7 @@ class _Worker:
             "open": self._open_repository,
             "retrieve": self._retrieve,
             "related": self._related,
+            "overlay": self._overlay,
             "search": self._search,
             "status": self._status,
             "remove": self._remove,
@@ -234,6 +235,10 @@ class _Worker:
     def _related(self, _: Connection, params: dict[str, Any]) -> list[dict[str, Any]]:
         with self._using(Path(params["root"])) as index:
             return [asdict(found) for found in index.related(related_query_from_json(params["query"]))]
+
+    def _overlay(self, _: Connection, params: dict[str, Any]) -> None:
+        with self._using(Path(params["root"])) as index:
+            index.overlay(params["path"], params["text"])
 
     def _search(self, _: Connection, params: dict[str, Any]) -> list[dict[str, Any]]:
         with self._using(Path(params["root"])) as index:

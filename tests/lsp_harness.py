@@ -101,6 +101,7 @@ class FakeIndex:
         self.runs: list[tuple[Path, bool]] = []
         self.updates: list[set[str]] = []
         self.queries: list[Any] = []
+        self.overlays: list[tuple[str, str | None]] = []
         self.go_on = threading.Event()
         self.go_on.set()
         self.failures: list[Exception] = []
@@ -125,6 +126,9 @@ class FakeIndex:
 
     def related(self, root, query):
         return ()
+
+    def overlay(self, root, path, text):
+        self.overlays.append((path, text))
 
 
 def summary(root) -> IndexSummary:

@@ -44,6 +44,8 @@ class Document:
     """The URI of the notebook that this is a cell of."""
     is_changed: bool = False
     """Whether it was edited since it was opened or saved."""
+    overlaid_version: int | None = None
+    """The version that retrieval takes for the file's text; None where that is as it was saved."""
 
 
 @dataclass(slots=True)

@@ -20,6 +20,7 @@ from lsp_server.server import commands
 from lsp_server.server.buffer import Encoding, Position
 from lsp_server.server.documents import Change, Documents
 from lsp_server.server.editor import Editor
+from lsp_server.server.evidence import give_back
 from lsp_server.server.fates import Suggestion
 from lsp_server.server.host import Host, Listener
 from lsp_server.server.indexing import IndexState
@@ -207,13 +208,15 @@ def did_change(ls: CrosslightServer, params: types.DidChangeTextDocumentParams) 
 
 def did_save(ls: CrosslightServer, params: types.DidSaveTextDocumentParams) -> None:
     """Have a saved file indexed, whether or not somebody watches it."""
-    ls.session.documents.save(params.text_document.uri)
+    if (document := ls.session.documents.save(params.text_document.uri)) is not None:
+        give_back(ls.host, document)
     _note_files(ls, [params.text_document.uri])
 
 
 def did_close(ls: CrosslightServer, params: types.DidCloseTextDocumentParams) -> None:
     """Give a document back to the disk."""
-    ls.session.documents.close(params.text_document.uri)
+    if (document := ls.session.documents.close(params.text_document.uri)) is not None:
+        give_back(ls.host, document)
     ls.session.closed(params.text_document.uri)
     ls.close_repositories()
 

@@ -7,6 +7,7 @@ lost: a failed update becomes a run. Retrieval goes past it all and answers from
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -44,6 +45,10 @@ class IndexAsker(Protocol):
 
     def retrieve(self, root: Path, query: RetrievalQuery) -> RetrievalResult:
         """Return what a cursor needs."""
+        ...
+
+    def overlay(self, root: Path, path: str, text: str | None) -> None:
+        """Have retrieval take a buffer's text for its file's; None gives the file back to the disk."""
         ...
 
     def related(self, root: Path, query: RelatedQuery) -> tuple[Definition, ...]:
@@ -126,6 +131,15 @@ class RepositoryIndex:
         if self._asker is None:
             raise WorkerError("the index is not open yet")
         return self._asker.related(self.root, query)
+
+    def overlay(self, path: str, text: str | None) -> None:
+        """Have retrieval take a buffer's text for its file's; None gives the file back to the disk.
+
+        Where that fails, the file is as it was saved.
+        """
+        if self._asker is not None:
+            with contextlib.suppress(IndexerError):
+                self._asker.overlay(self.root, path, text)
 
     def change(self, paths: Iterable[str]) -> None:
         """Note files that were saved, created or deleted (POSIX paths relative to the root)."""

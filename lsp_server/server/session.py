@@ -19,6 +19,7 @@ from indexer.types import RelatedQuery
 from lsp_server.requests import CompletionRequest
 from lsp_server.server.buffer import Position
 from lsp_server.server.documents import Document, Documents
+from lsp_server.server.evidence import completion_request, overlay_others
 from lsp_server.server.fates import Fates, Suggestion
 from lsp_server.server.host import Host
 from lsp_server.server.model_thread import CompletingModel, ModelUnavailableError
@@ -182,7 +183,14 @@ class Session:
             return self._offer(cursor, known)
         if not request.invoked:
             await self._wait_until_due(cursor)
-        completion = self._completion_request(cursor)
+        overlay_others(self.host, self.documents, cursor.document)
+        completion = completion_request(
+            self.host,
+            self.documents,
+            cursor.document,
+            (cursor.prefix, cursor.suffix),
+            multi_line=False if self.options.multi_line == "never" else None,
+        )
         trace = await self._complete(completion)
         reason = why_not_this(self.options, trace, invoked=request.invoked)
         text, replaces = ("", 0) if reason else (trace.text, trace.replaces)
@@ -229,19 +237,6 @@ class Session:
         if wait_ms > 0:
             await asyncio.sleep(wait_ms / 1e3)
         cursor.check_current()
-
-    def _completion_request(self, cursor: _Cursor) -> CompletionRequest:
-        index = self.host.index_of(cursor.place.root)
-        return CompletionRequest(
-            repo_name=cursor.place.repo_name,
-            path=cursor.place.path,
-            language=cursor.document.language,
-            prefix=cursor.prefix,
-            suffix=cursor.suffix,
-            multi_line=False if self.options.multi_line == "never" else None,
-            retrieve=index.retrieve if index is not None else None,
-            encode_ms=self.host.settings.memory.encode_ms,
-        )
 
     async def _complete(self, request: CompletionRequest) -> CompletionTrace:
         job = self.host.model.submit(lambda model: model.complete(request))

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from lsp_harness import FakeIndex, FakeModel, FakeStatistics, ResponseError, connected, make_host, serve, span
 
+from indexer.types import RetrievalQuery
 from lsp_server.server.documents import Change, Documents
 from lsp_server.server.fates import Fates, Suggestion
 from lsp_server.server.places import WorkspaceFolders
@@ -622,3 +623,48 @@ def test_whether_an_accepted_text_is_kept_is_looked_at_later():
         assert statistics.told[5:] == []
 
     asyncio.run(run())
+
+
+def test_other_buffers_overlay_the_disk_until_they_are_saved(tmp_path):
+    index, model = FakeIndex(), FakeModel()
+
+    async def test(client):
+        await client.initialize(tmp_path)
+        await client.until(lambda: index.runs)
+        one, two = ((tmp_path / name).as_uri() for name in ("one.py", "two.py"))
+        client.open(one, "x = ")
+        client.open(two, "")
+        await client.suggest(one, 0, 4)
+        assert index.overlays == []
+        client.insert(two, 0, 0, "def added(): ...")
+        for column in (4, 5):
+            client.insert(one, 0, column, "1")
+            await client.suggest(one, 0, column + 1)
+        await client.until(lambda: index.overlays)
+        assert index.overlays == [("two.py", "def added(): ...")]
+        client.notify("textDocument/didSave", {"textDocument": {"uri": two}})
+        await client.until(lambda: len(index.overlays) == 2)
+        assert index.overlays[1] == ("two.py", None)
+
+    serve(test, index=index, model=model)
+
+
+def test_files_that_were_worked_in_lately_are_told_to_the_index(tmp_path):
+    index = FakeIndex()
+
+    def write(request):
+        request.retrieve(RetrievalQuery("one.py", request.prefix, request.suffix, 5, 100.0))
+        return "1"
+
+    async def test(client):
+        await client.initialize(tmp_path)
+        await client.until(lambda: index.runs)
+        uris = [(tmp_path / name).as_uri() for name in ("one.py", "two.py", "three.py")]
+        for uri in uris:
+            client.open(uri, "")
+        client.insert(uris[1], 0, 0, "y")
+        client.insert(uris[0], 0, 0, "x")
+        await client.suggest(uris[0], 0, 1)
+        assert index.queries[0].recent_paths == ("two.py", "three.py")
+
+    serve(test, index=index, model=FakeModel(write))

@@ -1,0 +1,86 @@
+"""What a completion is asked with: the text at a cursor, and what the rest of the session says about it.
+
+Documents that were edited and not saved overlay their files in retrieval; files that were opened or edited
+lately are likelier to be wanted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from indexer.types import RetrievalQuery, RetrievalResult
+from lsp_server.requests import CompletionRequest
+from lsp_server.server.documents import Document, Documents
+from lsp_server.server.host import Host
+from lsp_server.server.indexing import RepositoryIndex
+from lsp_server.server.places import Place
+
+__all__ = ["completion_request", "give_back", "overlay_others"]
+
+
+def completion_request(
+    host: Host, documents: Documents, document: Document, around: tuple[str, str], *, multi_line: bool | None
+) -> CompletionRequest:
+    """Return what the model is asked at a cursor.
+
+    Args:
+        host: Has the repository's index, if there is one.
+        documents: The session's.
+        document: The one that is completed; it has a place.
+        around: The text before and after the cursor.
+        multi_line: None lets the syntax decide.
+    """
+    place = document.place or Place(None, "untitled", None)
+    index = host.index_of(place.root)
+    prefix, suffix = around
+    return CompletionRequest(
+        repo_name=place.repo_name,
+        path=place.path,
+        language=document.language,
+        prefix=prefix,
+        suffix=suffix,
+        multi_line=multi_line,
+        retrieve=_Asking(index, _recent_paths(documents, document, index.root)) if index else None,
+        encode_ms=host.settings.memory.encode_ms,
+    )
+
+
+class _Asking:
+    """Asks an index, with the files that were worked in lately; in any thread."""
+
+    def __init__(self, index: RepositoryIndex, recent_paths: tuple[str, ...]) -> None:
+        self._index = index
+        self._recent_paths = recent_paths
+
+    def __call__(self, query: RetrievalQuery) -> RetrievalResult:
+        return self._index.retrieve(replace(query, recent_paths=self._recent_paths))
+
+
+def overlay_others(host: Host, documents: Documents, document: Document) -> None:
+    """Have retrieval see what is not saved in the other documents of a document's repository."""
+    index = host.index_of(document.place.root) if document.place is not None else None
+    if index is None:
+        return
+    for other in documents:
+        place = other.place
+        if other is document or not other.is_changed or other.overlaid_version == other.version:
+            continue
+        if place is None or place.file is None or place.root != index.root or other.notebook is not None:
+            continue
+        other.overlaid_version = other.version
+        host.overlaying.submit(index.overlay, place.path, other.buffer.text)
+
+
+def give_back(host: Host, document: Document) -> None:
+    """Have retrieval see a document that was saved or closed as it is on the disk."""
+    place = document.place
+    index = host.index_of(place.root) if place is not None else None
+    if document.overlaid_version is not None and place is not None and index is not None:
+        document.overlaid_version = None
+        host.overlaying.submit(index.overlay, place.path, None)
+
+
+def _recent_paths(documents: Documents, document: Document, root: Path) -> tuple[str, ...]:
+    files = documents.recent_files(document)
+    return tuple(file.relative_to(root).as_posix() for file in files if file.is_relative_to(root))
