@@ -1,0 +1,141 @@
+"""The thread that asks the model: in order, one at a time, given up at once."""
+
+import threading
+
+import pytest
+from lsp_harness import FakeModel
+
+from lsp_server.server.model_thread import ModelThread, ModelUnavailableError
+from model.errors import Cancelled, NotInstalledError
+
+PATIENCE_S = 20
+
+
+@pytest.fixture
+def model():
+    return FakeModel()
+
+
+@pytest.fixture
+def thread(model):
+    thread = ModelThread(lambda: model)
+    thread.start()
+    yield thread
+    thread.close()
+
+
+def test_jobs_run_one_after_the_other_in_order(thread):
+    done = []
+    jobs = [thread.submit(lambda _, n=n: done.append(n)) for n in range(20)]
+    for job in jobs:
+        job.future.result(PATIENCE_S)
+    assert done == list(range(20))
+
+
+def held(model, thread, **how):
+    """Submit a completion that goes on until it is cancelled, and wait until it runs."""
+    model.go_on.clear()
+    model.began.clear()
+    job = thread.submit(lambda model: model.complete(None), **how)
+    assert model.began.wait(PATIENCE_S)
+    return job
+
+
+def test_a_running_job_is_cancelled_in_the_middle(model, thread):
+    job = held(model, thread)
+    thread.cancel(job)
+    with pytest.raises(Cancelled):
+        job.future.result(PATIENCE_S)
+    assert thread.wait_until_idle(PATIENCE_S)
+
+
+def test_a_waiting_job_is_never_begun(model, thread):
+    first = held(model, thread)
+    begun = threading.Event()
+    second = thread.submit(lambda _: begun.set())
+    thread.cancel(second)
+    thread.cancel(first)
+    assert second.future.cancelled()
+    assert thread.wait_until_idle(PATIENCE_S)
+    assert not begun.is_set()
+
+
+def test_cancelling_one_job_leaves_the_next_alone(model, thread):
+    first = held(model, thread)
+    second = thread.submit(lambda model: model.explain_last())
+    thread.cancel(first)
+    thread.cancel(first)
+    assert second.future.result(PATIENCE_S) is None
+
+
+def test_what_is_computed_ahead_gives_way_at_once(model, thread):
+    ahead = held(model, thread, ahead=True)
+    job = thread.submit(lambda model: model.name)
+    assert job.future.result(PATIENCE_S) == "fake"
+    with pytest.raises(Cancelled):
+        ahead.future.result(PATIENCE_S)
+
+
+def test_only_the_newest_is_computed_ahead(model, thread):
+    first = held(model, thread, ahead=True)
+    done = threading.Event()
+    thread.submit(lambda _: done.set(), ahead=True)
+    assert done.wait(PATIENCE_S)
+    with pytest.raises(Cancelled):
+        first.future.result(PATIENCE_S)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"), [(NotInstalledError("pull it"), "missing"), (OSError("no"), "failed")]
+)
+def test_a_model_that_cannot_be_loaded_is_told_of(error, kind):
+    states = []
+
+    def load():
+        raise error
+
+    thread = ModelThread(load, states.append)
+    thread.start()
+    with pytest.raises(ModelUnavailableError):
+        thread.submit(lambda _: None).future.result(PATIENCE_S)
+    thread.close()
+    assert [state.kind for state in states] == [kind]
+    assert str(error) in states[0].message
+
+
+def test_a_model_that_was_fetched_meanwhile_is_loaded(model):
+    found = [False]
+
+    def load():
+        if not found[0]:
+            raise NotInstalledError("pull it")
+        return model
+
+    thread = ModelThread(load, load_again_s=0.0)
+    thread.start()
+    with pytest.raises(ModelUnavailableError):
+        thread.submit(lambda _: None).future.result(PATIENCE_S)
+    found[0] = True
+    assert thread.submit(lambda model: model.name).future.result(PATIENCE_S) == "fake"
+    assert thread.state.kind == "ready"
+    thread.close()
+
+
+def test_an_error_of_a_job_is_its_askers_alone(thread):
+    def fail(_):
+        raise ValueError("bad")
+
+    with pytest.raises(ValueError, match="bad"):
+        thread.submit(fail).future.result(PATIENCE_S)
+    assert thread.submit(lambda model: model.name).future.result(PATIENCE_S) == "fake"
+
+
+def test_the_end_cancels_everything_and_closes_the_model(model):
+    thread = ModelThread(lambda: model)
+    thread.start()
+    running, waiting = held(model, thread), thread.submit(lambda _: None)
+    thread.close()
+    with pytest.raises(Cancelled):
+        running.future.result(0)
+    assert waiting.future.cancelled()
+    assert model.is_closed
