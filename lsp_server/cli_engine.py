@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import typer
@@ -74,6 +76,8 @@ def engine_process() -> None:
         idle_s=settings.engine.idle_s,
         is_outdated=lambda: load_settings(folders.config_file).settings != settings,
     )
+    sys.stderr.flush()
+    os._exit(0)  # all that is kept was written; a model that is still being loaded holds nobody up
 
 
 def _print_status(facts: dict[str, Any]) -> None:

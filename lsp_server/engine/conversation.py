@@ -30,9 +30,10 @@ __all__ = ["GOODBYE", "Conversation", "Moves", "Phase"]
 
 GOODBYE: Final = "$/crosslight/goodbye"
 """An engine's last word when it ends as it should; never passed on."""
+_STATUS: Final = "didChangeStatus"
 _REPLAY_ID: Final = "crosslight-replay"
 _EMPTY: Final = {
-    "textDocument/inlineCompletion": {"items": []},
+    "textDocument/inlineCompletion": None,
     "textDocument/completion": {"isIncomplete": True, "items": []},
 }
 """Editors show nothing for these, where an error would be logged or shown (Neovim, VS Code)."""
@@ -99,6 +100,8 @@ class Conversation:
         """What to tell the log once an engine goes on."""
         self._told: str | None = None
         """Why there is no engine, as the user was told last."""
+        self._shows_status = False
+        """Whether the editor was told a status, which is to be true without an engine too."""
 
     @property
     def is_shut_down(self) -> bool:
@@ -142,6 +145,7 @@ class Conversation:
         else:
             if message.method == "$/progress":
                 self._ledger.progress(message)
+            self._shows_status |= message.method == _STATUS
             moves.to_editor.append(message.body)
         return moves
 
@@ -176,12 +180,13 @@ class Conversation:
                 moves.to_editor.append(response(id_, None))
             elif method != "initialize":  # which the next engine answers
                 moves.to_editor.append(_unanswered(id_, method))
-        self.phase = Phase.RESTING if self.said_goodbye else Phase.AWAY
-        self._news = (
-            _log(_INFO, "The engine was ended; another one goes on.")
-            if self.said_goodbye
-            else _log(_WARNING, "The engine ended unexpectedly; another one goes on where it ended.")
-        )
+        if self.said_goodbye:
+            self.phase = Phase.RESTING
+            self._news = _log(_INFO, "The engine was ended; another one goes on.")
+            moves.to_editor += self._status("Inactive", "ended; starts again with the next edit")
+        else:
+            self.phase = Phase.AWAY
+            self._news = _log(_WARNING, "The engine ended unexpectedly; another one goes on where it ended.")
         return moves
 
     def gave_up(self, cause: str) -> Moves:
@@ -196,12 +201,18 @@ class Conversation:
         elif self._mirror.is_begun and self._told != cause:
             hint = "Opening a file, or a command of Crosslight, tries again."
             moves.to_editor.append(_show(_ERROR, f"{text}. {hint}"))
+        moves.to_editor += self._status("Error", cause)
         self._told = cause
         for message in self._held:
             if message.id is not None and message.method is not None:
                 moves.to_editor.append(failure(message.id, REQUEST_FAILED, text))
         self._held.clear()
         return moves
+
+    def _status(self, kind: str, text: str) -> list[bytes]:
+        if not self._shows_status:
+            return []
+        return [notification(_STATUS, {"kind": kind, "busy": False, "message": text})]
 
     def _request(self, message: Message, id_: Id, moves: Moves) -> None:
         method = str(message.method)

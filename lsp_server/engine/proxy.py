@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from lsp_server.engine.conversation import Conversation, Moves
-from lsp_server.engine.errors import EngineError, GoneError, MalformedError
+from lsp_server.engine.errors import EngineError, MalformedError
 from lsp_server.engine.jsonrpc import Message, parse
 from lsp_server.engine.outbox import Outbox
 
@@ -75,6 +75,7 @@ class Proxy:
         *,
         patience: Patience | None = None,
         on_initialize: Callable[[Message], None] = lambda _: None,
+        abort: Callable[[], None] = lambda: None,
     ) -> None:
         """Move nothing yet.
 
@@ -83,11 +84,13 @@ class Proxy:
             source: Where engines come from.
             patience: How often one is tried.
             on_initialize: Told of the editor's `initialize`.
+            abort: Called, in another thread, when this failed; for editors whose channel cannot be closed.
         """
         self._editor = editor
         self._source = source
         self._patience = patience or Patience()
         self._on_initialize = on_initialize
+        self._abort = abort
         self._conversation = Conversation()
         self._deciding = threading.Lock()
         self._to_editor = threading.Lock()
@@ -143,15 +146,13 @@ class Proxy:
         except Exception:  # noqa: BLE001 - the boundary of the thread: the editor starts `serve` again
             traceback.print_exc(file=sys.stderr)
             self.close()
+            self._abort()
 
     def _find_and_read(self) -> None:
         n_failures = 0
         while not self._over.is_set():
             try:
                 link = self._source.connect()
-            except GoneError:
-                self._over.wait(self._patience.first_s)
-                continue
             except EngineError as error:
                 n_failures = self._failed(n_failures, str(error))
                 continue

@@ -136,24 +136,24 @@ def _serve_stdio(source: EngineSource) -> int:
     sys.stdout.flush()
     to_editor = os.dup(1)
     os.dup2(2, 1)
-    return _serve_one(FdChannel(0, to_editor), source, on_editor_end=_end_main_thread)
+    return _serve_one(FdChannel(0, to_editor), source, abort=_end_main_thread)
 
 
-def _serve_one(editor: Channel, source: EngineSource, on_editor_end: Callable[[], None] | None = None) -> int:
+def _serve_one(editor: Channel, source: EngineSource, abort: Callable[[], None] | None = None) -> int:
     """Serve one editor until it is gone.
 
     Args:
         editor: Its messages.
         source: Where engines come from.
-        on_editor_end: Called when the editor's process is gone, for channels whose end may stay unseen: what
-            the editor started may hold its end of a pipe open.
+        abort: Called when the editor's process is gone, for channels whose end may stay unseen: what the
+            editor started may hold its end of a pipe open.
     """
 
     def watch(initialize: Message) -> None:
-        if on_editor_end is not None:
-            watch_process(initialize.params.get("processId"), on_editor_end)
+        if abort is not None:
+            watch_process(initialize.params.get("processId"), abort)
 
-    return Proxy(editor, source, on_initialize=watch).run()
+    return Proxy(editor, source, on_initialize=watch, abort=abort or (lambda: None)).run()
 
 
 def _serve_tcp(address: tuple[str, int], source: EngineSource) -> NoReturn:

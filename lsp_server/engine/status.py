@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["engine_status", "memory_bytes", "stop_engine"]
 
 _STOP_S: Final = 20.0
+_LAST_BREATH_S: Final = 2.0
+"""From the free lock to the end of the process."""
 
 
 def engine_status(folders: Folders) -> dict[str, Any]:
@@ -43,13 +45,17 @@ def stop_engine(folders: Folders) -> bool:
     Raises:
         EngineError: It goes on.
     """
-    if _ask(folders, "stop") is None:
+    engine = _ask(folders, "stop")
+    if engine is None:
         return False
     try:
         with filelock.FileLock(engine_meeting(folders).lock_file, timeout=_STOP_S):
-            return True  # the lock is free once the process has closed everything
+            pass  # the lock is free once the process has closed everything
     except filelock.Timeout:
         raise EngineError(f"the engine did not end within {_STOP_S:.0f} s") from None
+    with suppress(psutil.Error):
+        psutil.Process(engine["pid"]).wait(_LAST_BREATH_S)
+    return True
 
 
 def memory_bytes(pid: int) -> int | None:

@@ -125,6 +125,7 @@ class Homes:
     def close(self) -> None:
         for command in self.made:
             if (command.home / "run" / "crosslight").exists():
+                command("engine", "stop")
                 command("index-worker", "--stop")
 
 

@@ -6,7 +6,7 @@ import pytest
 from lsp_server.engine.conversation import GOODBYE, Conversation, Moves, Phase
 from lsp_server.engine.jsonrpc import CONTENT_MODIFIED, REQUEST_CANCELLED, REQUEST_FAILED, encode, parse
 
-EMPTY = {"items": []}
+EMPTY = None
 WATCH = {"id": "w1", "method": "workspace/didChangeWatchedFiles", "registerOptions": {"watchers": ["*"]}}
 
 
@@ -290,6 +290,18 @@ def test_an_engine_that_took_leave_is_followed_when_there_is_work(talk: Talk) ->
     talk.taken("editor")
     talk.find_another()
     assert [m["params"]["type"] for m in talk.taken("editor")] == [3]
+
+
+def test_a_status_that_the_editor_shows_is_true_without_an_engine_too(talk: Talk) -> None:
+    talk.engine_says("didChangeStatus", params={"kind": "Normal", "busy": True, "message": "completing"})
+    talk.engine_says(GOODBYE, params={})
+    talk.taken("editor")
+    talk.lost()
+    (status,) = talk.taken("editor")
+    assert (status["params"]["kind"], status["params"]["busy"]) == ("Inactive", False)
+    talk.gave_up("no memory")
+    _, status = talk.taken("editor")
+    assert status["params"] == {"kind": "Error", "busy": False, "message": "no memory"}
 
 
 def test_a_cause_is_told_once(talk: Talk) -> None:
