@@ -109,6 +109,7 @@ async def _read(reader: Reader, server: ConnectionServer) -> None:
         if body is None:
             return
         _handle(server, body)
+        await asyncio.sleep(0)  # a stream that is full does not wait: whoever else is due comes in between
 
 
 async def _message(reader: Reader) -> bytes | None:

@@ -69,7 +69,7 @@ def overlay_others(host: Host, documents: Documents, document: Document) -> None
         if place is None or place.file is None or place.root != index.root or other.notebook is not None:
             continue
         other.overlaid_version = other.version
-        host.overlaying.submit(index.overlay, place.path, other.buffer.text)
+        host.aside.submit(index.overlay, place.path, other.buffer.text)
 
 
 def give_back(host: Host, document: Document) -> None:
@@ -78,7 +78,7 @@ def give_back(host: Host, document: Document) -> None:
     index = host.index_of(place.root) if place is not None else None
     if document.overlaid_version is not None and place is not None and index is not None:
         document.overlaid_version = None
-        host.overlaying.submit(index.overlay, place.path, None)
+        host.aside.submit(index.overlay, place.path, None)
 
 
 def _recent_paths(documents: Documents, document: Document, root: Path) -> tuple[str, ...]:

@@ -268,9 +268,12 @@ async def did_change_configuration(ls: CrosslightServer, params: types.DidChange
         ls.configure(sent)
 
 
-def did_change_watched_files(ls: CrosslightServer, params: types.DidChangeWatchedFilesParams) -> None:
-    """Have changed files indexed."""
-    _note_files(ls, (change.uri for change in params.changes))
+def did_change_watched_files(ls: CrosslightServer, params: object) -> None:
+    """Have changed files indexed; there may be thousands of them."""
+    changes = params.get("changes") if isinstance(params, dict) else None
+    if isinstance(changes, list):
+        uris = [change.get("uri") for change in changes if isinstance(change, dict)]
+        _note_files(ls, [uri for uri in uris if isinstance(uri, str)])
 
 
 def did_change_folders(ls: CrosslightServer, params: types.DidChangeWorkspaceFoldersParams) -> None:
@@ -359,8 +362,11 @@ def _id_in(params: object) -> str | None:
     return id_ if isinstance(id_, str) else None
 
 
-def _note_files(ls: CrosslightServer, uris: Iterable[str]) -> None:
-    ls.host.note_changes(file for uri in uris if (file := path_of(uri)) is not None)
+def _note_files(ls: CrosslightServer, uris: Sequence[str]) -> None:
+    def note() -> None:
+        ls.host.note_changes(file for uri in uris if (file := path_of(uri)) is not None)
+
+    ls.host.aside.submit(note)
 
 
 def _change(event: types.TextDocumentContentChangeEvent) -> Change:

@@ -62,8 +62,8 @@ class Host:
         """
         self.settings = settings
         self.statistics = statistics
-        self.overlaying = ThreadPoolExecutor(1, thread_name_prefix="overlay")
-        """Takes buffers to the index, one after the other."""
+        self.aside = ThreadPoolExecutor(1, thread_name_prefix="aside")
+        """Does, one after the other, what is too long for an event loop and wanted by nobody at once."""
         self._connect_index = connect_index
         self._lock = threading.Lock()
         self._connecting = threading.Lock()  # a lock of its own: starting the worker takes seconds
@@ -147,7 +147,7 @@ class Host:
             self._listeners.clear()
         for repository in repositories:
             _close(repository)
-        self.overlaying.shutdown(wait=False, cancel_futures=True)
+        self.aside.shutdown(wait=False, cancel_futures=True)
         self.model.close()
         self.statistics.close()
         close = getattr(self._asker, "close", None)

@@ -41,6 +41,9 @@ _OURS: Final = frozenset(
 )
 """What pygls would answer from its own documents and folders, before it asked us."""
 
+_AS_THEY_ARE: Final = frozenset({types.WORKSPACE_DID_CHANGE_WATCHED_FILES})
+"""Messages so large, of thousands of files, that checking each field would hold up all others."""
+
 log = logging.getLogger(__name__)
 
 
@@ -77,7 +80,7 @@ class ConnectionProtocol(LanguageServerProtocol):
     # pygls keeps every protocol object alive in a cache over these two
     def get_message_type(self, method: str) -> type[Any] | None:  # type: ignore[override]
         """Return the standard's type of a message, None for a method that it does not know."""
-        return types.METHOD_TO_TYPES.get(method, (None,))[0]
+        return None if method in _AS_THEY_ARE else types.METHOD_TO_TYPES.get(method, (None,))[0]
 
     def get_result_type(self, method: str) -> type[Any] | None:  # type: ignore[override]
         """Return the standard's type of an answer, None for a method that it does not know."""
