@@ -87,16 +87,23 @@ class WorkspaceFolders:
 
     def roots(self) -> tuple[Path, ...]:
         """Return the repositories of the open folders, each once."""
-        return tuple(dict.fromkeys(self.root_of(folder / "x") or folder for folder in self.folders))
+        roots = (self.root_of(folder / "x") for folder in self.folders)
+        return tuple(dict.fromkeys(root for root in roots if root is not None))
 
     def root_of(self, file: Path) -> Path | None:
-        """Return the repository of a file, None for one outside of any."""
+        """Return the repository of a file, None for one outside of any.
+
+        A library that somebody looks into is a project, but none of theirs: beside open folders, only what is
+        under version control counts. Nor is a whole home folder a repository because it is open.
+        """
         root = find_root(file)
+        is_versioned = root is not None and any((root / marker).exists() for marker in VERSION_CONTROL)
         folder = next((one for one in self.folders if file.is_relative_to(one)), None)
-        if root is not None and folder is not None and folder.is_relative_to(root):
-            is_repository = any((root / marker).exists() for marker in VERSION_CONTROL)
-            return root if is_repository else folder  # a project file further up says little
-        return root or folder
+        if folder in {Path.home(), Path(file.anchor)}:
+            folder = None
+        if is_versioned or not self._folders:
+            return root
+        return folder
 
     def place(self, uri: str, language: str | None) -> Place | None:
         """Return where a document lies; None for one that is no file of the user's own."""

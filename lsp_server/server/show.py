@@ -35,8 +35,14 @@ EXPLANATIONS = {
     "parses_worse": "the file would have more syntax errors than before",
     "empty": "the model had nothing to add",
     "deadline": "there was no time to write anything",
+    "control_text": "the model wrote a marker and no code",
+    "damaged_text": "the model wrote characters that no source has",
+    "prose": "the model talked about the code instead of writing it",
+    "repeats_rest_of_line": "the model wrote what follows on the line already",
+    "repeats_next_line": "the model wrote the line that comes next already",
+    "unbalanced": "the model closed a bracket that is closed already",
 }
-"""Reason code -> what users are told. What is not listed here is explained by its name: `repeats_suffix`."""
+"""Reason code -> what users are told."""
 
 
 _ENDINGS = (b'x"', b"x'", b"x`", b'x"""', b"x'''", b"x", b"x*/")

@@ -1,5 +1,7 @@
 """Open documents: where they lie, what language they are in, what stands around a cursor."""
 
+from pathlib import Path
+
 import pytest
 
 from lsp_server.server.buffer import Position
@@ -45,6 +47,31 @@ def test_a_project_file_above_the_open_folder_makes_no_repository(tmp_path):
     (tmp_path / "inner").mkdir()
     folders = WorkspaceFolders([(tmp_path / "inner").as_uri()])
     assert folders.root_of(tmp_path / "inner" / "a.py") == tmp_path / "inner"
+
+
+def test_a_library_that_is_looked_into_is_no_repository(tmp_path):
+    for name in ("open", "library"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "pyproject.toml").write_text("")
+    folders = WorkspaceFolders([(tmp_path / "open").as_uri()])
+    assert folders.root_of(tmp_path / "open" / "a.py") == tmp_path / "open"
+    assert folders.root_of(tmp_path / "library" / "a.py") is None
+    assert WorkspaceFolders().root_of(tmp_path / "library" / "a.py") == tmp_path / "library"
+
+
+def test_projects_in_one_open_folder_are_one_repository(tmp_path):
+    (tmp_path / "packages" / "a").mkdir(parents=True)
+    (tmp_path / "packages" / "a" / "package.json").write_text("{}")
+    folders = WorkspaceFolders([tmp_path.as_uri()])
+    assert folders.root_of(tmp_path / "packages" / "a" / "index.js") == tmp_path
+
+
+def test_a_home_folder_is_no_repository(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    folders = WorkspaceFolders([tmp_path.as_uri()])
+    assert folders.root_of(tmp_path / "a.py") is None
+    assert folders.roots() == ()
+    assert WorkspaceFolders(["file:///"]).root_of(tmp_path / "a.py") is None
 
 
 def test_a_file_outside_of_any_repository_is_its_name(tmp_path):

@@ -1,12 +1,14 @@
 """What is shown, and the code of each reason not to."""
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 from traces import trace_of
 
 from lsp_server.server.options import SessionOptions
 from lsp_server.server.show import EXPLANATIONS, surrounding, why_not_here, why_not_this
+from model.postprocess import SuppressionReason
 
 
 @pytest.mark.parametrize(
@@ -31,6 +33,10 @@ def test_where_nothing_is_suggested_while_typing_there_is_a_reason(changes, befo
     options = replace(SessionOptions(), **changes)
     assert why_not_here(options, "python", "python", before, after) == reason
     assert reason is None or reason in EXPLANATIONS
+
+
+def test_every_reason_is_explained():
+    assert set(get_args(SuppressionReason)) <= set(EXPLANATIONS)
 
 
 def test_a_language_is_switched_off_by_either_name():
