@@ -20,7 +20,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from indexer.errors import IndexerError
-from lsp_server import assemble, cli_cache, cli_engine, cli_eval, cli_model, cli_stats
+from lsp_server import assemble, cli_adapt, cli_cache, cli_engine, cli_eval, cli_model, cli_stats
 from lsp_server.cli_common import AsJson, user_environment
 from lsp_server.config import load_settings
 from lsp_server.console import complain, index_with_bar
@@ -61,6 +61,7 @@ app.add_typer(cli_model.app, name="model")
 app.add_typer(cli_cache.app, name="cache")
 app.add_typer(cli_engine.app, name="engine")
 app.command("eval")(cli_eval.evaluate)
+app.command("adapt")(cli_adapt.adapt)
 app.command("stats")(cli_stats.stats)
 app.command("serve", **cli_engine.SERVE_OPTIONS)(cli_engine.serve)
 app.command("engine-process", hidden=True)(cli_engine.engine_process)

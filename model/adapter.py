@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -112,6 +112,17 @@ class AdaptedWeights:
             a, b = (self._file.read(factor) for factor in self._factors[name])
             weight += np.float32(self._facts.scale) * (b @ a)
         return weight
+
+
+def adapter_tensor_names(targets: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Return our tensor name -> the names that its A and B have in an adapter file."""
+    modules = {part: module for module, part in _PARTS.items()}
+    names = {}
+    for target in targets:
+        _, layer, part = target.split(".")
+        stem = f"model.layers.{layer}.{modules[part]}"
+        names[target] = (f"{stem}.lora_A", f"{stem}.lora_B")
+    return names
 
 
 def _factors(file: SafetensorsFile) -> dict[str, tuple[str, str]]:

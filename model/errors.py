@@ -10,7 +10,8 @@ ModelError
 ├── NotInstalledError     the model that is asked for is not on this machine
 ├── DamagedModelError     an installed folder lacks files or holds wrong ones
 ├── DamagedMemoryError    bytes that are not the memory that is wanted; never leaves the memory store
-└── ProviderError         an execution provider that was asked for cannot be had
+├── ProviderError         an execution provider that was asked for cannot be had
+└── TrainingError         cases or a checkpoint that training cannot go on from
 
 Each message says what happened, where, and what to do. Cancellation is not an error.
 """
@@ -58,6 +59,10 @@ class DamagedMemoryError(ModelError):
 
 class ProviderError(ModelError):
     """An execution provider that was asked for cannot be had."""
+
+
+class TrainingError(ModelError):
+    """Training cannot begin or go on: its cases, its checkpoint or its folder are not what they should be."""
 
 
 class Cancelled(Exception):  # noqa: N818 - it is a way to stop, not an error

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import ml_dtypes  # noqa: F401  (registers bfloat16 with numpy, by which safetensors looks it up)
+import ml_dtypes  # its bfloat16 is registered with numpy, by which safetensors looks it up
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
 from model.errors import ConversionError
 
@@ -42,3 +43,13 @@ class SafetensorsFile:
             raise ConversionError(f"{self.path}: tensor {name} is {dtype}; supported are BF16, F16 and F32")
         values: npt.NDArray[np.float32] = np.require(self._file.get_tensor(name), np.float32, ["C", "W"])
         return values
+
+
+def write_safetensors(
+    path: Path, tensors: Mapping[str, npt.NDArray[np.float32]], metadata: Mapping[str, str]
+) -> None:
+    """Write tensors as bf16; raises `OSError`."""
+    rounded = {
+        name: np.ascontiguousarray(tensor).astype(ml_dtypes.bfloat16) for name, tensor in tensors.items()
+    }
+    path.write_bytes(save(rounded, dict(metadata)))

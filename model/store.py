@@ -127,6 +127,15 @@ class ModelStore:
             raise DamagedModelError(f"{folder} lacks {', '.join(missing)}: {_repair(manifest)}")
         return InstalledModel(name, folder, manifest, folder_bytes(folder))
 
+    def kept_weights(self, installed: InstalledModel) -> Path | None:
+        """Return the file or folder that a model was made of, None if it is not where it was."""
+        own = Path(installed.manifest.source)
+        if own.is_absolute():
+            return own if own.exists() else None
+        downloads = self._shelf.downloads(installed.name)
+        kept = sorted(downloads.glob("*.gguf"))
+        return kept[0] if len(kept) == 1 else downloads if any(downloads.glob("*.safetensors")) else None
+
     def verify(self, name: str, on_progress: OnProgress | None = None) -> None:
         """Hash every file of an installed model and compare with its manifest.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import random
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -28,7 +29,7 @@ from indexer.walk import WalkedFile, WalkReport, read_source, walk
 from lsp_server.evaluation.cases import Case
 from lsp_server.evaluation.choices import DRAWN_KINDS, DrawnKind
 
-__all__ = ["draw_cases"]
+__all__ = ["CUTTERS", "Cut", "OpenedSource", "draw_cases", "open_source"]
 
 _CASES_PER_FILE = 2
 _BLOCK_LINES = range(2, 11)
@@ -68,18 +69,18 @@ def draw_cases(root: Path, *, n: int, seed: int, kinds: Collection[DrawnKind] = 
     for file in walked:
         if all(len(rounds[kind][0]) >= n for kind in wanted):
             break
-        opened = _open(root, file, files)
+        opened = open_source(root, file, files)
         if opened is None:
             continue
         for kind in wanted:
             generator = random.Random(f"{seed} {kind} {file.path}")  # noqa: S311
-            for cases, cut in zip(rounds[kind], _CUTTERS[kind](opened, generator), strict=False):
+            for cases, cut in zip(rounds[kind], CUTTERS[kind](opened, generator), strict=False):
                 cases.append(opened.case(kind, cut))
     return [case for kind in wanted for case in [case for cases in rounds[kind] for case in cases][:n]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
+class OpenedSource:
     """A file that cases can be drawn from."""
 
     root: Path
@@ -87,10 +88,13 @@ class _Source:
     """UTF-8."""
     parsed: ParsedFile
     lexemes: list[Lexeme]
+    comments: list[int]
+    """Where they start, in order."""
     foreign_names: frozenset[bytes]
     """What it imports from other files of the repository."""
 
     def case(self, kind: DrawnKind, cut: Cut) -> Case:
+        """Return the case of a cut."""
         start, end = cut
         prefix, target, suffix = (
             part.decode() for part in (self.data[:start], self.data[start:end], self.data[end:])
@@ -110,12 +114,13 @@ class _Source:
         """Return the rest of the line as a target, None where that would tell nothing."""
         end = self.line_end(start)
         target = self.data[start:end].decode("utf-8", "replace").strip()
-        is_comment = any(one.kind == "comment" and start <= one.start < end for one in self.lexemes)
+        after = bisect_left(self.comments, start)
+        is_comment = after < len(self.comments) and self.comments[after] < end
         tells = len(target) in _TARGET_CHARACTERS and any(map(str.isalpha, target))
         return (start, end) if tells and not is_comment else None
 
 
-def _open(root: Path, file: WalkedFile, files: RepoFiles) -> _Source | None:
+def open_source(root: Path, file: WalkedFile, files: RepoFiles) -> OpenedSource | None:
     """Return a file if cases can be drawn from it."""
     spec = language_of(file.path)
     if spec is None or spec.wheel is None or file.path.endswith(_DECLARATIONS):
@@ -136,10 +141,12 @@ def _open(root: Path, file: WalkedFile, files: RepoFiles) -> _Source | None:
         if imp.local_name != "*"
         and resolve_import(imp, path=file.path, language=parsed.language, files=files)
     }
-    return _Source(root, data, parsed, lexemes(parsed.language, data), frozenset(names))
+    found = lexemes(parsed.language, data)
+    comments = sorted(one.start for one in found if one.kind == "comment")
+    return OpenedSource(root, data, parsed, found, comments, frozenset(names))
 
 
-def _cross_file(source: _Source, generator: random.Random) -> Iterator[Cut]:
+def _cross_file(source: OpenedSource, generator: random.Random) -> Iterator[Cut]:
     found: list[Cut] = []
     previous = b""
     for one, after in pairwise(source.lexemes):
@@ -153,7 +160,7 @@ def _cross_file(source: _Source, generator: random.Random) -> Iterator[Cut]:
     yield from found
 
 
-def _line(source: _Source, generator: random.Random) -> Iterator[Cut]:
+def _line(source: OpenedSource, generator: random.Random) -> Iterator[Cut]:
     lines = [
         one.start
         for one in source.lexemes
@@ -171,7 +178,7 @@ def _line(source: _Source, generator: random.Random) -> Iterator[Cut]:
                 break
 
 
-def _block(source: _Source, generator: random.Random) -> Iterator[Cut]:
+def _block(source: OpenedSource, generator: random.Random) -> Iterator[Cut]:
     try:
         bodies = function_bodies(source.parsed.language, source.data)
     except TooSlowError:
@@ -185,8 +192,9 @@ def _block(source: _Source, generator: random.Random) -> Iterator[Cut]:
     yield from found
 
 
-_CUTTERS: Mapping[DrawnKind, Callable[[_Source, random.Random], Iterator[Cut]]] = {
+CUTTERS: Mapping[DrawnKind, Callable[[OpenedSource, random.Random], Iterator[Cut]]] = {
     "cross-file": _cross_file,
     "line": _line,
     "block": _block,
 }
+"""What gives the cuts of each kind in a file, in random order."""

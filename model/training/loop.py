@@ -1,0 +1,301 @@
+"""The training of an adapter: steps over groups, measured now and then, and gone on with exactly.
+
+A run is a folder. `checkpoint.pt` holds all that the next step depends on; it is replaced as a whole.
+`before-decay.pt` is the checkpoint at which the learning rate began to fall: a run that is given more steps
+later goes on from there. `log.jsonl` has a line for each step and each measurement.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from model.errors import TrainingError
+from model.training.feed import Position, Rounds, groups_from
+from model.training.network import Network, new_adapter
+from model.training.plan import Plan, make_plan
+from model.training.recipe import Recipe
+from model.training.sequences import KINDS, Branch, Group
+
+__all__ = ["CHECKPOINT", "LOG", "Score", "StepReport", "Trainer", "measurements", "read_checkpoint"]
+
+CHECKPOINT: Final = "checkpoint.pt"
+LOG: Final = "log.jsonl"
+_BEFORE_DECAY: Final = "before-decay.pt"
+_SECONDS_BETWEEN_CHECKPOINTS: Final = 300.0
+_KIND_WEIGHTS: Final = (2.0, 1.0, 1.5)
+"""Of `KINDS`; lines that need nothing from elsewhere are the most frequent by far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How well targets of one kind are predicted, each token after the author's own ones."""
+
+    n_cases: int
+    n_tokens: int
+    nats: float
+    """Of all tokens together; lower is better."""
+    n_right: int
+    """Cases of which every token was the likeliest."""
+
+    def to_json(self) -> dict[str, float]:
+        """Return the shares that people look at."""
+        return {
+            "n": self.n_cases,
+            "nats_per_token": round(self.nats / max(1, self.n_tokens), 4),
+            "all_right": round(self.n_right / max(1, self.n_cases), 4),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """One step."""
+
+    step: int
+    n_steps: int
+    nats_per_token: float
+    learning_rate: float
+    n_tokens: int
+    """That passes went over."""
+    n_cases: int
+    seconds: float
+
+
+class Trainer:
+    """A run in a folder, begun or gone on with."""
+
+    def __init__(self, folder: Path, network: Network, recipe: Recipe, about: dict[str, Any]) -> None:
+        """Begin a run, or load its checkpoint.
+
+        Args:
+            folder: Exists; the run's own.
+            network: With the recipe's scale.
+            recipe: What the run is defined by.
+            about: Of the model and the cases, JSON; a run cannot go on with others.
+
+        Raises:
+            TrainingError: The folder holds a run of another recipe or about something else.
+        """
+        self._folder = folder
+        self._network = network
+        self._recipe = recipe
+        self._about = about
+        self.step = 0
+        self.position = Position()
+        self.adapter = new_adapter(network.config, recipe.rank, recipe.seed)
+        self._optimizer = torch.optim.AdamW(
+            self.adapter.values(), lr=recipe.learning_rate, betas=recipe.betas, weight_decay=0.0
+        )
+        self.n_cases = 0
+        self.trained_s = 0.0
+        if (folder / CHECKPOINT).exists():
+            self._load(folder / CHECKPOINT)
+
+    def train(  # noqa: PLR0913 - by keyword only, but for what is trained on
+        self,
+        rounds: Rounds,
+        n_steps: int,
+        *,
+        held_out: Sequence[Group],
+        measure_every: int,
+        stop: Callable[[], bool],
+        on_step: Callable[[StepReport], None] = lambda _: None,
+    ) -> bool:
+        """Go on until so many steps are done in all; return whether they are.
+
+        Args:
+            rounds: The groups to train on.
+            n_steps: Of the whole run. More than at the time that the learning rate began to fall: the run
+                goes on from where it did.
+            held_out: What is measured.
+            measure_every: Steps between measurements; the first is made before the first step.
+            stop: Asked before each step; the run then ends with a checkpoint.
+            on_step: Called after each step.
+        """
+        self._undo_decay(n_steps)
+        saved_at = time.monotonic()
+        feed = groups_from(self.position, rounds, self._recipe.seed)
+        if self.step == 0 and not measurements(self._folder):
+            self._measure(held_out)
+        while self.step < n_steps:
+            if self.step == self._recipe.first_decay_step(n_steps):
+                self.save(_BEFORE_DECAY)
+            if stop():
+                self.save(CHECKPOINT)
+                return False
+            on_step(self._step(feed, n_steps))
+            if self.step % measure_every == 0 or self.step == n_steps:
+                self._measure(held_out)
+            if time.monotonic() - saved_at >= _SECONDS_BETWEEN_CHECKPOINTS:
+                self.save(CHECKPOINT)
+                saved_at = time.monotonic()
+        self.save(CHECKPOINT)
+        return True
+
+    def _step(self, feed: Iterator[tuple[Group, Position]], n_steps: int) -> StepReport:
+        started = time.monotonic()
+        recipe = self._recipe
+        groups = []
+        for _ in range(recipe.groups_per_step):
+            group, self.position = next(feed)
+            groups.append(group)
+        total = sum(_weight(branch) * branch.n_scored for one in groups for branch in one.branches)
+        nats, n_tokens = 0.0, 0
+        for group in groups:
+            plan = make_plan(group, recipe.memory_tokens)
+            losses = self._losses(plan)[0]
+            weights = torch.tensor([_weight(branch) for branch in group.branches])
+            (losses * weights[torch.from_numpy(plan.branch_of)]).sum().div(total).backward()
+            nats += float(losses.detach().sum())
+            n_tokens += len(plan.token_ids)
+        torch.nn.utils.clip_grad_norm_(self.adapter.values(), recipe.longest_gradient)
+        rate = recipe.learning_rate_at(self.step, n_steps)
+        for parameters in self._optimizer.param_groups:
+            parameters["lr"] = rate
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        n_cases = sum(len(group.branches) for group in groups)
+        n_scored = sum(branch.n_scored for group in groups for branch in group.branches)
+        seconds = time.monotonic() - started
+        self.n_cases += n_cases
+        self.trained_s += seconds
+        report = StepReport(self.step, n_steps, nats / n_scored, rate, n_tokens, n_cases, seconds)
+        self._log({key: value for key, value in asdict(report).items() if key != "n_steps"})
+        return report
+
+    def _losses(self, plan: Plan) -> tuple[Tensor, Tensor]:
+        """Return the nats of each token to predict, and whether it was the likeliest."""
+        logits = self._network.logits(plan, self.adapter)
+        labels = torch.from_numpy(plan.labels)
+        losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+        return losses, logits.detach().argmax(-1) == labels
+
+    def _measure(self, held_out: Sequence[Group]) -> None:
+        if not held_out:
+            return
+        scores = self.measure(held_out)
+        bare = self.measure([without_memories(group) for group in held_out])
+        figures = {kind: score.to_json() for kind, score in scores.items()}
+        figures |= {f"{kind}, no memories": score.to_json() for kind, score in bare.items()}
+        self._log({"step": self.step, "cases": self.n_cases, "held_out": figures})
+
+    def measure(self, groups: Sequence[Group]) -> dict[str, Score]:
+        """Return how well the targets of groups are predicted, by kind."""
+        sums: defaultdict[int, list[float]] = defaultdict(lambda: [0, 0, 0.0, 0])
+        with torch.no_grad():
+            for group in groups:
+                plan = make_plan(group, self._recipe.memory_tokens)
+                losses, is_right = self._losses(plan)
+                branch_of = torch.from_numpy(plan.branch_of)
+                for index, branch in enumerate(group.branches):
+                    here = branch_of == index
+                    sums[branch.kind][0] += 1
+                    sums[branch.kind][1] += branch.n_scored
+                    sums[branch.kind][2] += float(losses[here].sum())
+                    sums[branch.kind][3] += int(is_right[here].all())
+        return {
+            KINDS[kind]: Score(int(n), int(n_tokens), nats, int(n_right))
+            for kind, (n, n_tokens, nats, n_right) in sorted(sums.items())
+        }
+
+    def _undo_decay(self, n_steps: int) -> None:
+        """Go back to where the learning rate began to fall, if it now is to fall later."""
+        before = self._folder / _BEFORE_DECAY
+        if not before.exists():
+            return
+        began = int(read_checkpoint(before)["step"])
+        if began < self.step and began < self._recipe.first_decay_step(n_steps):
+            self._load(before)
+
+    def _load(self, path: Path) -> None:
+        state = read_checkpoint(path)
+        found = {"recipe": state["recipe"], **state["about"]}
+        wanted = {"recipe": json.loads(json.dumps(asdict(self._recipe))), **self._about}
+        if found != wanted:
+            changed = ", ".join(key for key in wanted if found.get(key) != wanted[key])
+            raise TrainingError(
+                f"{self._folder} holds a run that differs in: {changed}. Go on with what it was begun with,"
+                " or give another folder"
+            )
+        self.step, self.n_cases, self.trained_s = state["step"], state["n_cases"], state["trained_s"]
+        self.position = Position(*state["position"])
+        with torch.no_grad():
+            for name, factor in self.adapter.items():
+                factor.copy_(state["adapter"][name])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._cut_log()
+
+    def save(self, name: str = CHECKPOINT) -> None:
+        """Write a checkpoint, whole or not at all."""
+        state = {
+            "recipe": json.loads(json.dumps(asdict(self._recipe))),
+            "about": self._about,
+            "step": self.step,
+            "n_cases": self.n_cases,
+            "trained_s": self.trained_s,
+            "position": [self.position.turn, self.position.round, self.position.index],
+            "adapter": {key: factor.detach() for key, factor in self.adapter.items()},
+            "optimizer": self._optimizer.state_dict(),
+        }
+        path = self._folder / name
+        partial = path.with_name(path.name + ".part")
+        with partial.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)  # noqa: PTH105 - says what is atomic about it
+
+    def _log(self, row: dict[str, Any]) -> None:
+        with (self._folder / LOG).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def _cut_log(self) -> None:
+        """Drop what was logged of steps after the checkpoint: they will be done again."""
+        log = self._folder / LOG
+        if log.exists():
+            lines = log.read_text("utf-8").splitlines()
+            kept = [line for line in lines if json.loads(line)["step"] <= self.step]
+            log.write_text("".join(line + "\n" for line in kept), "utf-8")
+
+
+def measurements(folder: Path) -> list[dict[str, Any]]:
+    """Return what was measured on held-out cases in a run so far, in order."""
+    log = folder / LOG
+    rows = [json.loads(line) for line in log.read_text("utf-8").splitlines()] if log.exists() else []
+    return [row for row in rows if "held_out" in row]
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Return what a checkpoint holds.
+
+    Raises:
+        TrainingError: It cannot be read.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError) as error:
+        raise TrainingError(f"{path} cannot be read as a checkpoint: {error}") from error
+    return state
+
+
+def without_memories(group: Group) -> Group:
+    """Return the same cases, given no definitions."""
+    return replace(
+        group, memories=(), branches=tuple(replace(branch, memories=()) for branch in group.branches)
+    )
+
+
+def _weight(branch: Branch) -> float:
+    """Return what a case's tokens weigh: a block of a hundred as much as ten ends of lines, not a hundred."""
+    return _KIND_WEIGHTS[branch.kind] / math.sqrt(max(1, branch.n_scored))
