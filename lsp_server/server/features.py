@@ -83,6 +83,7 @@ class CrosslightServer(ConnectionServer):
         """Take settings that the client sent, and tell of those that cannot be read."""
         loaded = read_options(sent)
         self.session.options = loaded.options
+        self.session.suggestions.forget()  # what was held back may be wanted now
         if loaded.problems:
             text = f"Crosslight: {'; '.join(loaded.problems)}"
             self.editor.show(text, text)

@@ -85,7 +85,8 @@ class Host:
     def leave(self, listener: Listener) -> None:
         """Forget a connection, and close what only it had open."""
         with self._lock:
-            self._listeners.remove(listener)
+            if listener in self._listeners:  # `close` may have come first
+                self._listeners.remove(listener)
             roots = [root for root, one in self._repositories.items() if listener in one.users]
         for root in roots:
             self.close_repository(root, listener)

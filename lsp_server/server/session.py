@@ -195,7 +195,8 @@ class Session:
         reason = why_not_this(self.options, trace, invoked=request.invoked)
         text, replaces = ("", 0) if reason else (trace.text, trace.replaces)
         known = Known(uuid.uuid4().hex, text, replaces, reason=reason)
-        self.suggestions.keep(request.uri, cursor.prefix, cursor.suffix, known)
+        if reason != "deadline":  # there may be more time when it is asked again
+            self.suggestions.keep(request.uri, cursor.prefix, cursor.suffix, known)
         latency_ms = (time.monotonic() - started) * 1e3
         self._pace.answered(trace.phases_ms.get("total", latency_ms))
         self.last_trace = trace

@@ -224,6 +224,29 @@ def test_settings_change_while_running():
     serve(test)
 
 
+@opened()
+async def test_new_settings_concern_what_was_held_back_already(client):
+    client.model.probability = 0.1
+    assert await client.suggest(URI, 0, 4, invoked=False) is None
+    settings = {"crosslight": {"minProbability": 0.05, "debounceMs": 0}}
+    client.notify("workspace/didChangeConfiguration", {"settings": settings})
+    assert await client.suggest(URI, 0, 4, invoked=False) is not None
+
+
+@opened()
+async def test_nothing_to_show_is_known_but_too_little_time_is_tried_again(client):
+    for reason, n_requests in (("empty", 1), ("deadline", 2)):
+        client.model.requests.clear()
+        client.model.suppressed = reason
+        client.insert(URI, 0, 4, "1")
+        for _ in range(2):
+            assert await client.suggest(URI, 0, 5, invoked=False) is None
+            assert await client.reason() == reason
+        assert len(client.model.requests) == n_requests
+        client.change(URI, {"range": span(0, 4, 0, 5), "text": ""})
+        await client.command("crosslight.clearCaches")
+
+
 def test_settings_are_asked_for_where_the_client_only_says_that_they_changed():
     async def test(client):
         client.answers["workspace/configuration"] = lambda _: [{"enabled": False}]
