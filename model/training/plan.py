@@ -1,11 +1,11 @@
 """Who attends to what in a group, and at which positions: the layout of `model.prompt`, for one pass.
 
 Each segment is causal within itself and sees the beginnings of some others. A memory sees the sink. What
-stands above a cursor's line, the frame and the lines finished since, sees the sink too; where two cursors have
-the beginning of that in common, it is one segment, and the second one continues it. The rest of a branch, the
-cursor's line, sees the sink, what stands above it, and its memories. Memories all begin where the sink ends,
-frames after the room that is kept for memories, a line after what stands above it. So `Prompt.with_memories`
-asks it of the decoder's buffer.
+stands above a cursor's line, the frame and the lines finished since, sees the sink too; where it begins as at
+another cursor, that is one segment, and the second one continues it. The rest of a branch, the cursor's line,
+sees the sink, what stands above it, and its memories. Memories all begin where the sink ends, frames after
+the room that is kept for memories, a line after what stands above it. So `Prompt.with_memories` asks it of
+the decoder's buffer.
 """
 
 from __future__ import annotations
