@@ -142,6 +142,24 @@ def test_typing_a_suggestion_needs_no_model(loop, editor, repository):
     loop.run_until_complete(test())
 
 
+def test_after_acceptance_the_next_suggestion_is_there_already(loop, editor, repository):
+    name, before, after = USES["python"]
+
+    async def test():
+        uri = editor.open((repository / name).as_uri(), before + after)
+        line, column = end_of(before)
+        text = (await editor.suggest(uri, line, column)).insert_text
+        await editor.until(lambda status: status["running"] == 0)  # what comes next is computed meanwhile
+        editor.type(uri, line, column, text)
+        await editor.suggest(uri, *end_of(before + text), invoked=False)
+        assert (await editor.status())["last"]["source"] == "model"
+        phases = (await editor.run("crosslight.explainLast"))["phases_ms"]
+        assert phases["total"] < sum(phases.values()) - phases["total"]  # they were gone through before
+        editor.close(uri)
+
+    loop.run_until_complete(test())
+
+
 def test_of_a_storm_of_requests_one_is_answered_and_nothing_is_left(loop, editor, repository):
     process = psutil.Process(editor.process.pid)
 
