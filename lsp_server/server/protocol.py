@@ -120,11 +120,18 @@ def new_converter() -> Converter:
     converter: Converter = default_converter()  # type: ignore[no-untyped-call]
     converter.register_structure_hook(JsonRPCNotification, _as_it_is)
     converter.register_structure_hook(JsonRPCRequestMessage, _as_it_is)
+    converter.register_structure_hook(types.InlineCompletionTriggerKind, _trigger_kind)
     return converter
 
 
 def _as_it_is(message: dict[str, Any], cls: type[Any]) -> Any:  # noqa: ANN401 - JSON
     return cls(**{"params": None, **message})
+
+
+def _trigger_kind(value: object, _: type[Any]) -> types.InlineCompletionTriggerKind:
+    """Take a kind that the standard does not have for typing: drafts of it counted from 0."""
+    kind = types.InlineCompletionTriggerKind
+    return kind.Invoked if value == kind.Invoked.value else kind.Automatic
 
 
 def _notebook_sync() -> types.NotebookDocumentSyncOptions:

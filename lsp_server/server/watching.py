@@ -19,7 +19,7 @@ from indexer.languages import language_of
 __all__ = ["FileWatcher", "concerns"]
 
 _RULES: Final = frozenset({".gitignore", ".ignore"})
-_STEP_MS: Final = 100
+_STEP_MS: Final = 500
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class FileWatcher:
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread within a tenth of a second."""
+        """End the thread within half a second."""
         self._stop.set()
 
     def _work(self) -> None:

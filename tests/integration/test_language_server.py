@@ -57,6 +57,13 @@ async def test_closers_after_the_cursor_are_in_the_range(client):
     assert item["range"] == span(0, 6, 0, 7)
 
 
+@opened("x = \n")
+async def test_an_unknown_trigger_is_typing(client):
+    where = {"textDocument": {"uri": URI}, "position": {"line": 0, "character": 4}}
+    for kind in (0, 7):
+        assert await client.ask("textDocument/inlineCompletion", {**where, "context": {"triggerKind": kind}})
+
+
 @opened("x = pri\n")
 async def test_the_suggestion_continues_the_popups_selected_item(client):
     selected = {"range": span(0, 4, 0, 7), "text": "print"}
