@@ -1,6 +1,6 @@
 """What stands between an editor and the engine costs: time for each message, time to start, memory.
 
-    python bench/proxy.py [--n 2000] [--json FILE]
+    python bench/proxy.py [--n 500] [--json FILE]
 
 An engine whose language server answers at once is asked the same requests directly and through `crosslight
 serve`, alternately; the difference is what forwarding costs. Starting is from the process's start to the
@@ -111,7 +111,7 @@ def begin(channel: Channel) -> None:
 def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--n", type=int, default=2000, help="Requests of the smallest size, each way.")
+    parser.add_argument("--n", type=int, default=500, help="Requests of the smaller sizes, each way.")
     parser.add_argument("--json", type=Path, help="Write the figures there too.")
     parser.add_argument("--engine", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""A thread that sends, so that whoever has something to say need not wait for whoever does not listen."""
+"""Messages on their way into a channel, so that nobody needs to wait until they are read."""
 
 from __future__ import annotations
 
@@ -16,26 +16,39 @@ _ENOUGH_BYTES = 8 << 20
 
 
 class Outbox:
-    """Messages on their way into a channel, in order; the channel is closed when sending fails."""
+    """Sends in the order of `put`; the channel is closed when sending fails.
+
+    A thread of its own sends what nobody else does. `flush` sends in the caller's thread instead: on a busy
+    machine waking another one takes longer than all the rest.
+    """
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._changed = threading.Condition()
         self._waiting: deque[bytes] = deque()
         self._n_bytes = 0
+        self._is_sending = False
         self._is_closed = False
-        threading.Thread(target=self._send, daemon=True, name="outbox").start()
+        threading.Thread(target=self._work, daemon=True, name="outbox").start()
 
-    def put(self, bodies: Iterable[bytes]) -> None:
-        """Send these next; never waits. What is put into a closed box is lost."""
+    def put(self, bodies: Iterable[bytes], *, wake: bool = True) -> None:
+        """Send these next; never waits. What is put into a closed box is lost.
+
+        Args:
+            bodies: Messages.
+            wake: False where the caller flushes soon.
+        """
         with self._changed:
             for body in bodies:
                 self._waiting.append(body)
                 self._n_bytes += len(body)
-            self._changed.notify_all()
+            if wake:
+                self._changed.notify_all()
 
-    def wait_for_room(self) -> None:
-        """Return when not too much is on its way: who reads for this box reads no faster than it sends."""
+    def flush(self) -> None:
+        """Send what waits; return when not too much is left, so that nobody reads faster than this sends."""
+        while self._send_one():
+            pass
         with self._changed:
             self._changed.wait_for(lambda: self._n_bytes <= _ENOUGH_BYTES or self._is_closed)
 
@@ -46,18 +59,32 @@ class Outbox:
             self._changed.notify_all()
         self._channel.close()
 
-    def _send(self) -> None:
+    def _work(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: bool(self._waiting) or self._is_closed)
+                self._changed.wait_for(self._can_send_or_end)
                 if self._is_closed:
                     return
-                body = self._waiting.popleft()
-            try:
-                self._channel.send(body)
-            except OSError:
-                self.close()
-                return
-            with self._changed:
-                self._n_bytes -= len(body)
+            self._send_one()
+
+    def _can_send_or_end(self) -> bool:
+        return self._is_closed or (bool(self._waiting) and not self._is_sending)
+
+    def _send_one(self) -> bool:
+        """Send the next message; return False where there is none, or another thread is at it."""
+        with self._changed:
+            if self._is_closed or self._is_sending or not self._waiting:
+                return False
+            self._is_sending = True
+            body = self._waiting.popleft()
+        try:
+            self._channel.send(body)
+        except OSError:
+            self.close()
+        with self._changed:
+            self._is_sending = False
+            was_held_back = self._n_bytes > _ENOUGH_BYTES
+            self._n_bytes -= len(body)
+            if self._waiting or was_held_back:  # else nobody waits for this
                 self._changed.notify_all()
+        return True

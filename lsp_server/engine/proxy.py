@@ -133,10 +133,10 @@ class Proxy:
             self._on_initialize(message)
         with self._deciding:
             moves = self._conversation.from_editor(message)
-            engine = self._post(moves)
+            engine = self._post(moves, wake=False)
         self._tell_editor(moves)
         if engine is not None:
-            engine.wait_for_room()
+            engine.flush()
         return moves.is_over
 
     def _keep_engine(self) -> None:
@@ -217,12 +217,12 @@ class Proxy:
         self._tell_editor(moves)
         return moves.is_refused
 
-    def _post(self, moves: Moves) -> Outbox | None:
+    def _post(self, moves: Moves, *, wake: bool = True) -> Outbox | None:
         """Put what the engine is to get into its box, in the order of the decisions."""
         if moves.is_wanted:
             self._wanted.set()
         if moves.to_engine and self._engine is not None:
-            self._engine.put(moves.to_engine)
+            self._engine.put(moves.to_engine, wake=wake)
             return self._engine
         return None
 
