@@ -18,7 +18,7 @@ from lsp_server.server.options import camel_case
 from lsp_server.server.show import EXPLANATIONS
 
 if TYPE_CHECKING:
-    from lsp_server.server.features import CrosslightServer
+    from lsp_server.server.language_server import CrosslightServer
 
 __all__ = ["ACCEPT", "COMMANDS"]
 

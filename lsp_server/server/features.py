@@ -6,152 +6,33 @@ documents' buffers know what they mean.
 
 from __future__ import annotations
 
-import asyncio
-import importlib.metadata
-import logging
 import string
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import Any, Final, cast
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from lsprotocol import types
 
 from lsp_server.server import commands
-from lsp_server.server.buffer import Encoding, Position
-from lsp_server.server.documents import Change, Documents
-from lsp_server.server.editor import Editor
+from lsp_server.server.buffer import Position
+from lsp_server.server.documents import Change
 from lsp_server.server.evidence import give_back
 from lsp_server.server.fates import Suggestion
-from lsp_server.server.host import Host, Listener
-from lsp_server.server.indexing import IndexState
-from lsp_server.server.logs import OURS, Forwarder
-from lsp_server.server.model_thread import ModelState
-from lsp_server.server.options import SECTION, read_options
-from lsp_server.server.places import WorkspaceFolders, path_of
-from lsp_server.server.protocol import ConnectionServer
-from lsp_server.server.session import Answer, Request, Selected, Session
+from lsp_server.server.host import Host
+from lsp_server.server.language_server import CrosslightServer
+from lsp_server.server.options import SECTION
+from lsp_server.server.places import path_of
+from lsp_server.server.session import Request, Selected
 
-__all__ = ["DID_PARTIALLY_ACCEPT", "DID_SHOW", "CrosslightServer", "new_server"]
+__all__ = ["DID_PARTIALLY_ACCEPT", "DID_SHOW", "new_server"]
 
 DID_SHOW: Final = "textDocument/didShowCompletion"
 DID_PARTIALLY_ACCEPT: Final = "textDocument/didPartiallyAcceptCompletion"
 
 _WATCHED: Final = "**/*"
 """A checkout tells of whole folders that went, which no pattern of files would match."""
-_UNREMARKABLE: Final = frozenset({"superseded", "cancelled", "model_loading"})
 
 _MOST_OF_A_KEY: Final = 2
 _WORD_CHARACTERS: Final = string.ascii_letters + string.digits + "_"
-
-log = logging.getLogger(__name__)
-
-
-class CrosslightServer(ConnectionServer):
-    """One connection: its session, and its editor."""
-
-    def __init__(self, host: Host) -> None:
-        super().__init__(importlib.metadata.version("crosslight"))
-        self.host = host
-        self.folders = WorkspaceFolders()
-        self.session = Session(host, Documents("utf-16", self.folders), read_options(None).options)
-        self.editor = Editor(self, has_progress=False)
-        self.listener: Listener | None = None
-        self.watches = False
-        """Whether the client tells what changes on the disk."""
-        self._roots: set[Path] = set()
-        self._log: Forwarder | None = None
-
-    def begin(self, params: types.InitializeParams) -> None:
-        """Set the session up as the client wants it."""
-        capabilities = params.capabilities
-        chosen = self.workspace.position_encoding
-        encoding = cast("Encoding", getattr(chosen, "value", chosen))
-        uris = [folder.uri for folder in params.workspace_folders or ()]
-        if not uris and params.root_uri:
-            uris = [params.root_uri]
-        self.folders = WorkspaceFolders(uris)
-        window, workspace = capabilities.window, capabilities.workspace
-        files = workspace.did_change_watched_files if workspace else None
-        self.watches = bool(files and files.dynamic_registration)
-        self.editor = Editor(self, has_progress=bool(window and window.work_done_progress))
-        self.session = Session(self.host, Documents(encoding, self.folders), read_options(None).options)
-        self.session.on_answer = self._note_answer
-        self.session.on_model = self.editor.completing
-        self.configure(params.initialization_options)
-
-    def configure(self, sent: object) -> None:
-        """Take settings that the client sent, and tell of those that cannot be read."""
-        loaded = read_options(sent)
-        self.session.options = loaded.options
-        self.session.suggestions.forget()  # what was held back may be wanted now
-        if loaded.problems:
-            text = f"Crosslight: {'; '.join(loaded.problems)}"
-            self.editor.show(text, text)
-
-    def listen(self) -> None:
-        """Hear of the model and the indexes, and open the folders' repositories."""
-        loop = asyncio.get_running_loop()
-        self.listener = Listener(loop, self._note_model, self._note_index, self._note_problem)
-        self._log = Forwarder(loop, self.editor.log)
-        logging.getLogger(OURS).addHandler(self._log)
-        self.host.listen(self.listener)
-        self.editor.on_model(self.host.model.state)
-        self.open_repositories(self.folders.roots())
-
-    def open_repositories(self, roots: Iterable[Path]) -> None:
-        """Have repositories indexed and followed."""
-        for root in set(roots) - self._roots:
-            if self.listener is not None and root.is_dir():
-                self._roots.add(root)
-                index = self.host.open_repository(root, self.listener, watch=not self.watches)
-                self._note_index(index.state)
-
-    def close_repositories(self) -> None:
-        """Give up the repositories that neither a folder nor a document lies in any more."""
-        documents = self.session.documents
-        used = {*self.folders.roots(), *(one.place.root for one in documents if one.place is not None)}
-        for root in self._roots - used:
-            self._roots.discard(root)
-            if self.listener is not None:
-                self.host.close_repository(root, self.listener)
-
-    @property
-    def roots(self) -> Sequence[Path]:
-        """The repositories that are open here."""
-        return sorted(self._roots)
-
-    def end(self) -> None:
-        """Give up everything that still runs for this connection."""
-        self.session.cancel_all()
-        self.editor.close()
-        if self._log is not None:
-            logging.getLogger(OURS).removeHandler(self._log)
-        if self.listener is not None:
-            self.host.leave(self.listener)
-
-    def _note_answer(self, answer: Answer) -> None:
-        if answer.reason is not None:
-            level = logging.DEBUG if answer.reason in _UNREMARKABLE else logging.INFO
-            log.log(level, "nothing is shown: %s", answer.reason)
-
-    def _note_model(self, state: ModelState) -> None:
-        self.editor.on_model(state)
-        if state.kind == "ready":
-            for document in self.session.documents:
-                self.session.opened(document)
-
-    def _note_index(self, state: IndexState) -> None:
-        index = self.host.index_of(state.root)
-        if index is None:
-            return
-        self.editor.on_index(state, index.cancel_run)
-        if state.kind == "ready":
-            for document in self.session.documents:
-                if document.place is not None and document.place.root == state.root:
-                    self.session.opened(document)
-
-    def _note_problem(self, text: str) -> None:
-        self.editor.show(text, f"Crosslight: {text}")
 
 
 def new_server(host: Host) -> CrosslightServer:
