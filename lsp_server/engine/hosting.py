@@ -94,10 +94,10 @@ class Hosting:
         self._tasks.add(task)
         try:
             await self._greet(reader, writer)
-        except (TimeoutError, MalformedError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        except (TimeoutError, MalformedError, asyncio.LimitOverrunError):
             log.warning("a connection that did not greet was closed")
-        except ConnectionError:
-            log.debug("a connection broke off")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            log.debug("a connection broke off")  # such as one that only asked whether anybody listens
         except asyncio.CancelledError:
             if not self.stopping.is_set():  # else it was `close` that ended it
                 raise

@@ -42,6 +42,9 @@ def main(arguments: Sequence[str]) -> NoReturn:
     except OSError as error:  # such as a port that is taken
         print(f"crosslight: {error.strerror or error}", file=sys.stderr)
         code = 1
+    except KeyboardInterrupt:
+        print("crosslight: interrupted", file=sys.stderr)
+        code = 128 + signal.SIGINT
     sys.stderr.flush()
     sys.exit(code)
 
