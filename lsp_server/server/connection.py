@@ -141,10 +141,16 @@ def _handle(server: ConnectionServer, body: bytes) -> None:
         if not isinstance(values, dict) or "jsonrpc" not in values:
             raise ValueError("no JSON-RPC message")  # noqa: TRY301 - one way out for all that is wrong
         protocol.handle_message(protocol.structure_message(values))
-    except ValueError:
+    except (ValueError, RecursionError):
         _complain(server, message_id, _PARSE_ERROR, "this is no JSON-RPC message")
     except JsonRpcException as error:
-        _complain(server, message_id, error.code, error.message)
+        if message_id is None:
+            log.warning("a notification cannot be read: %s", type(error).__name__)
+        else:
+            _complain(server, message_id, error.code, error.message)
+    except Exception as error:  # the boundary: one message must not end the connection
+        log.error("a message could not be handled: %s", type(error).__name__)  # noqa: TRY400 - no user's code
+        log.debug("the message that could not be handled", exc_info=True)
 
 
 def _complain(server: ConnectionServer, message_id: object, code: int, text: str) -> None:

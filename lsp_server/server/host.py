@@ -102,7 +102,9 @@ class Host:
         with self._lock:
             repository = self._repositories.get(root)
             if repository is None:
-                index = RepositoryIndex(root, self._connected, self._tell_index)
+                index = RepositoryIndex(
+                    root, self._connected, self._tell_index, on_update=self._forget_foreseen
+                )
                 repository = self._repositories[root] = _OpenRepository(index)
             if listener not in repository.users:
                 repository.users.append(listener)
@@ -169,10 +171,12 @@ class Host:
         with self._lock:
             repository = self._repositories.get(state.root)
             users = list(repository.users) if repository is not None else []
-        if state.kind == "ready" and self.model.state.kind == "ready":
-            self.model.submit(lambda model: model.definitions_changed())
         for listener in users:
             _call(listener, listener.on_index, state)
+
+    def _forget_foreseen(self) -> None:
+        if self.model.state.kind == "ready":
+            self.model.submit(lambda model: model.definitions_changed())
 
     def _tell_problem(self, text: str) -> None:
         with self._lock:

@@ -82,6 +82,7 @@ class RepositoryIndex:
         connect: Callable[[], IndexAsker],
         on_change: Callable[[IndexState], None],
         *,
+        on_update: Callable[[], None] = lambda: None,
         settle_s: float = _SETTLE_S,
     ) -> None:
         """Start the thread, and with it a run.
@@ -90,8 +91,10 @@ class RepositoryIndex:
             root: The repository's folder.
             connect: Returns what is asked; called in the thread, again after it failed.
             on_change: Told each new state, in the thread.
+            on_update: Called when changed files were read, in the thread.
             settle_s: Quiet time after a change before it is read.
         """
+        self._on_update = on_update
         self.root = root
         self._connect = connect
         self._on_change = on_change
@@ -191,6 +194,7 @@ class RepositoryIndex:
                     self._run(self._asker, force=run == "forced")
                 else:
                     self._asker.update(self.root, paths)
+                self._on_update()
             except _CancelledRun:
                 self._become(
                     "cancelled", message="indexing was cancelled; crosslight.reindex goes on with it"

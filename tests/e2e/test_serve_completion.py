@@ -240,6 +240,25 @@ def test_a_saved_file_is_found_by_the_next_completion(loop, editor, repository):
     loop.run_until_complete(test())
 
 
+def test_what_another_buffer_defines_is_found_before_it_is_saved(loop, editor, repository):
+    async def test():
+        money = editor.open((repository / "shop" / "money.py").as_uri(), MONEY["shop/money.py"])
+        editor.type(
+            money,
+            0,
+            0,
+            "def split_evenly(cents, number_of_people):\n    return cents // number_of_people\n\n\n",
+        )
+        before = "from shop.money import split_evenly\n\n\ndef share(cents):\n    return split_"
+        uri = editor.open((repository / "shop" / "share.py").as_uri(), before + "\n")
+        item, _ = await informed(editor, uri, end_of(before), "split_evenly")
+        assert item.insert_text.startswith("evenly(cents")
+        editor.close(uri)
+        editor.close(money)
+
+    loop.run_until_complete(test())
+
+
 def test_accepted_suggestions_are_counted(loop, editor, repository, crosslight):
     name, before, after = USES["rust"]
 

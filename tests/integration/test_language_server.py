@@ -357,7 +357,12 @@ async def test_cleared_caches_ask_the_model_anew(client):
         b"1",
         b'{"id": 999}',
         b'"jsonrpc"',
-        b'{"jsonrpc": "2.0", "id": 3, "method": "initialize", "params": 7}',
+        b'{"jsonrpc": "2.0", "id": 999, "method": "initialize", "params": 7}',
+        b'{"jsonrpc": "2.0", "method": "textDocument/didOpen", "params": {"x": 1}}',
+        b'{"jsonrpc": "2.0", "method": "textDocument/didOpen"}',
+        b'{"jsonrpc": "2.0"}',
+        b"[" * 100_000,
+        b"\xff\xfe",
     ],
 )
 def test_what_is_no_message_is_answered_with_an_error_and_the_connection_goes_on(body):

@@ -79,7 +79,7 @@ def test_without_the_clients_watcher_files_are_followed_all_the_same(tmp_path):
 
 
 def test_a_saved_file_is_indexed(tmp_path):
-    index = FakeIndex()
+    index, model = FakeIndex(), FakeModel()
 
     async def test(client):
         await client.initialize(tmp_path, capabilities={})
@@ -89,8 +89,9 @@ def test_a_saved_file_is_indexed(tmp_path):
         client.notify("textDocument/didSave", {"textDocument": {"uri": uri}})
         await client.until(lambda: index.updates)
         assert index.updates[0] == {"a.py"}
+        await client.until(lambda: model.n_changes)  # what was foreseen with other definitions is void
 
-    serve(test, index=index)
+    serve(test, index=index, model=model)
 
 
 def test_folders_come_and_go(tmp_path):
