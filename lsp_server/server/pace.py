@@ -44,7 +44,11 @@ class Pace:
         """Note how long the model took."""
         self._latency_ms += _WEIGHT * (latency_ms - self._latency_ms)
 
-    def wait_ms(self) -> float:
-        """Return how long to wait: nothing where the model is twice as fast as the keys."""
+    def wait_ms(self, now_ms: float) -> float:
+        """Return how long to wait still: nothing where the model is twice as fast as the keys.
+
+        What has passed since the last key counts: some editors wait before they ask.
+        """
         share = 1.0 - self._interval_ms / (2.0 * max(self._latency_ms, 1.0))
-        return min(_MOST_MS, max(0.0, self._interval_ms * share))
+        passed_ms = 0.0 if self._last_key_ms is None else max(0.0, now_ms - self._last_key_ms)
+        return max(0.0, min(_MOST_MS, self._interval_ms * share) - passed_ms)

@@ -232,7 +232,9 @@ class Session:
             reason = _MODEL_REASONS["loading"]
         if reason is not None:
             raise _Nothing(reason)
-        wait_ms = self._pace.wait_ms() if self.options.debounce_ms < 0 else self.options.debounce_ms
+        wait_ms: float = self.options.debounce_ms
+        if wait_ms < 0:
+            wait_ms = self._pace.wait_ms(time.monotonic() * 1e3)
         if not self._is_typing:
             wait_ms = 0.0  # no other key is on its way, and what follows may have been foreseen
         if wait_ms > 0:

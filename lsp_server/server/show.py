@@ -23,7 +23,6 @@ EXPLANATIONS = {
     "inside_word": "the cursor stands inside of a word",
     "in_string": "suggestions in strings are switched off in the editor's settings",
     "in_comment": "suggestions in comments are switched off in the editor's settings",
-    "not_continued": "the popup's selected item does not stand at the cursor",
     "model_loading": "the model is being loaded",
     "model_missing": "no model is installed; run `crosslight model pull`",
     "model_failed": "the model cannot be loaded; `crosslight doctor` says more",

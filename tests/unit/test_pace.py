@@ -8,7 +8,7 @@ from lsp_server.server.pace import Pace
 def typed(interval_ms, latency_ms):
     pace = Pace()
     for n in range(200):
-        pace.key(1_000.0 + n * interval_ms)
+        pace.key(n * interval_ms - 199 * interval_ms)  # the last one at 0
         pace.answered(latency_ms)
     return pace
 
@@ -24,14 +24,14 @@ def typed(interval_ms, latency_ms):
     ],
 )
 def test_the_wait_follows_typing_and_latency(interval_ms, latency_ms, wait_ms):
-    assert typed(interval_ms, latency_ms).wait_ms() == pytest.approx(wait_ms, abs=2)
+    assert typed(interval_ms, latency_ms).wait_ms(0.0) == pytest.approx(wait_ms, abs=2)
 
 
 def test_a_wait_is_never_longer_than_the_time_between_two_keys():
     for interval_ms in range(20, 900, 40):
         for latency_ms in range(10, 3_000, 170):
             pace = typed(interval_ms, latency_ms)
-            assert 0 <= pace.wait_ms() <= interval_ms + 1
+            assert 0 <= pace.wait_ms(0.0) <= interval_ms + 1
 
 
 def test_a_pause_is_not_typing():
@@ -39,3 +39,10 @@ def test_a_pause_is_not_typing():
     before = pace.interval_ms
     pace.key(1e9)
     assert pace.interval_ms == before
+
+
+def test_what_an_editor_waited_itself_counts():
+    pace = typed(200, 1_000)
+    assert pace.wait_ms(100.0) == pytest.approx(80, abs=2)
+    assert pace.wait_ms(200.0) == 0
+    assert Pace().wait_ms(5.0) >= 0
