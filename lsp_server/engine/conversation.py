@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from lsp_server.engine.jsonrpc import (
-    CONTENT_MODIFIED,
     INTERNAL_ERROR,
     REQUEST_CANCELLED,
     REQUEST_FAILED,
@@ -22,6 +21,7 @@ from lsp_server.engine.jsonrpc import (
 )
 from lsp_server.engine.ledger import Ledger
 from lsp_server.engine.mirror import Mirror, encoding_in
+from lsp_server.engine.replies import EMPTY, ERROR, INFO, WARNING, log_line, shown, unanswered
 
 if TYPE_CHECKING:
     from lsp_server.engine.jsonrpc import Id, Message
@@ -32,11 +32,6 @@ GOODBYE: Final = "$/crosslight/goodbye"
 """An engine's last word when it ends as it should; never passed on."""
 _STATUS: Final = "didChangeStatus"
 _REPLAY_ID: Final = "crosslight-replay"
-_EMPTY: Final = {
-    "textDocument/inlineCompletion": None,
-    "textDocument/completion": {"isIncomplete": True, "items": []},
-}
-"""Editors show nothing for these, where an error would be logged or shown (Neovim, VS Code)."""
 _MIRRORED: Final = frozenset(
     {
         "initialized",
@@ -53,7 +48,6 @@ _MIRRORED: Final = frozenset(
 )
 """Notifications of which a replay tells what remains."""
 _MAX_HELD = 256
-_ERROR, _WARNING, _INFO = 1, 2, 3  # window/logMessage, window/showMessage
 
 
 class Phase(enum.Enum):
@@ -158,7 +152,7 @@ class Conversation:
         moves = Moves()
         self.said_goodbye = False
         if notice is not None:
-            moves.to_editor.append(_log(_WARNING, notice))
+            moves.to_editor.append(log_line(WARNING, notice))
         if not self._mirror.is_begun:
             self.phase = Phase.LIVE
             return moves
@@ -172,21 +166,21 @@ class Conversation:
     def engine_lost(self) -> Moves:
         """Answer for an engine that is gone, whether it died or said goodbye."""
         moves = Moves()
-        unanswered, ended = self._ledger.end_of_engine()
+        pending, ended = self._ledger.end_of_engine()
         moves.to_editor += ended
-        for id_, method in unanswered.items():
+        for id_, method in pending.items():
             if method == "shutdown":
                 self._mirror.is_shut_down = True
                 moves.to_editor.append(response(id_, None))
             elif method != "initialize":  # which the next engine answers
-                moves.to_editor.append(_unanswered(id_, method))
+                moves.to_editor.append(unanswered(id_, method))
         if self.said_goodbye:
             self.phase = Phase.RESTING
-            self._news = _log(_INFO, "The engine was ended; another one goes on.")
+            self._news = log_line(INFO, "The engine was ended; another one goes on.")
             moves.to_editor += self._status("Inactive", "ended; starts again with the next edit")
         else:
             self.phase = Phase.AWAY
-            self._news = _log(_WARNING, "The engine ended unexpectedly; another one goes on where it ended.")
+            self._news = log_line(WARNING, "The engine ended unexpectedly; another one goes on in its place.")
         return moves
 
     def gave_up(self, cause: str) -> Moves:
@@ -200,7 +194,7 @@ class Conversation:
             moves.to_editor.append(failure(waiting, INTERNAL_ERROR, text, {"retry": True}))
         elif self._mirror.is_begun and self._told != cause:
             hint = "Opening a file, or a command of Crosslight, tries again."
-            moves.to_editor.append(_show(_ERROR, f"{text}. {hint}"))
+            moves.to_editor.append(shown(ERROR, f"{text}. {hint}"))
         moves.to_editor += self._status("Error", cause)
         self._told = cause
         for message in self._held:
@@ -229,11 +223,11 @@ class Conversation:
         elif method == "shutdown":
             self._mirror.is_shut_down = True
             moves.to_editor.append(response(id_, None))
-        elif method in _EMPTY:
-            moves.to_editor.append(response(id_, _EMPTY[method]))
+        elif method in EMPTY:
+            moves.to_editor.append(response(id_, EMPTY[method]))
             moves.is_wanted = self.phase is Phase.RESTING
         elif self.phase is Phase.HOPELESS and method != "workspace/executeCommand":
-            moves.to_editor.append(_unanswered(id_, method))
+            moves.to_editor.append(unanswered(id_, method))
         else:
             self._hold(message, moves)
             moves.is_wanted = True
@@ -256,7 +250,7 @@ class Conversation:
         if len(self._held) >= _MAX_HELD:
             oldest = self._held.pop(0)
             if oldest.id is not None:
-                moves.to_editor.append(_unanswered(oldest.id, str(oldest.method)))
+                moves.to_editor.append(unanswered(oldest.id, str(oldest.method)))
         self._held.append(message)
 
     def _cancel_held(self, message: Message, moves: Moves) -> None:
@@ -305,20 +299,3 @@ class Conversation:
         if self._news is not None:
             moves.to_editor.append(self._news)
         self._news = self._told = None
-
-
-def _unanswered(id_: Id, method: str) -> bytes:
-    """Return the answer of which editors show least, where there is none."""
-    if method in _EMPTY:
-        return response(id_, _EMPTY[method])
-    if method == "workspace/executeCommand":  # the user waits for it
-        return failure(id_, REQUEST_FAILED, "Crosslight's engine ended; try again")
-    return failure(id_, CONTENT_MODIFIED, "the engine ended")
-
-
-def _log(kind: int, text: str) -> bytes:
-    return notification("window/logMessage", {"type": kind, "message": text})
-
-
-def _show(kind: int, text: str) -> bytes:
-    return notification("window/showMessage", {"type": kind, "message": text})

@@ -62,6 +62,7 @@ def run_serve(arguments: Sequence[str], make_source: Callable[[], EngineSource] 
     """
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _end)
+    watch_process(options.client_process_id, _end_main_thread)
     if options.standalone:
         return _serve_alone(verbose=options.verbose)
     source = (make_source or _users_engine)()
@@ -88,6 +89,13 @@ def _parser() -> argparse.ArgumentParser:
         "--verbose",
         action="store_true",
         help="With --standalone: log everything to standard error, code of your files included.",
+    )
+    parser.add_argument(
+        "--clientProcessId",
+        dest="client_process_id",
+        metavar="PID",
+        type=int,
+        help="The editor's process; this one ends when that is gone.",
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
@@ -136,6 +144,8 @@ def _serve_alone(*, verbose: bool) -> NoReturn:
 
 def _serve_stdio(source: EngineSource) -> int:
     # What anything here prints must not end up between messages.
+    if sys.stdin is not None and sys.stdin.isatty():
+        print("crosslight: waiting for an editor's messages; see `crosslight serve --help`", file=sys.stderr)
     sys.stdout.flush()
     to_editor = os.dup(1)
     os.dup2(2, 1)
@@ -162,7 +172,8 @@ def _serve_one(editor: Channel, source: EngineSource, abort: Callable[[], None] 
 def _serve_tcp(address: tuple[str, int], source: EngineSource) -> NoReturn:
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     with closing(socket.create_server(address, family=family)) as listener:
-        _announce("tcp://{}:{}".format(*listener.getsockname()[:2]))
+        host, port = listener.getsockname()[:2]
+        _announce(f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}")
         while True:
             connected, _ = listener.accept()
             connected.setsockopt(

@@ -208,6 +208,12 @@ def test_an_editor_whose_process_is_gone_ends_serve_though_its_pipe_is_held_open
     assert editor.wait() == 128 + signal.SIGTERM
 
 
+def test_an_editor_may_name_its_process_when_it_starts_serve(place: Place) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        editor = place.editor("--stdio", f"--clientProcessId={process.pid}")
+    assert editor.wait() == 128 + signal.SIGTERM
+
+
 def test_an_editor_outside_of_this_container_is_not_missed(place: Place) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         pass
