@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 
 from indexer.imports import RepoFiles, resolve_import
 from indexer.languages import TooSlowError, language_of
@@ -27,6 +28,7 @@ _OPEN = re.compile(r"[(\[{]")
 _CLOSE = re.compile(r"[)\]}]")
 
 
+@lru_cache(maxsize=8)
 def _imports_in(statements: str, path: str) -> tuple[Import, ...]:
     if not statements:
         return ()

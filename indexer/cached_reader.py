@@ -34,17 +34,21 @@ class CachedReader:
         self._n_users: dict[str, int] = {}
         self._starting: dict[tuple[str, int], list[str]] = {}
         self._imports: dict[str, list[tuple[Import, tuple[str, ...]]]] = {}
+        self._best: dict[tuple[tuple[str, ...], int, str | None], list[tuple[str, float]]] = {}
         self._files: RepoFiles | None = None
         self._n_kept = 0
 
-    def refresh(self) -> None:
+    def refresh(self) -> bool:
         """Forget what was kept if the catalogue has changed since; to be called before each question.
 
         So one retrieval sees at most one state of what it asks twice.
+
+        Returns:
+            Whether it was forgotten: what others derived from it is out of date then.
         """
         version = self._reader.data_version()
         if version == self._version and self._n_kept <= _MAX_KEPT:
-            return
+            return False
         self._version = version
         self._n_kept = 0
         self._files = None
@@ -52,6 +56,8 @@ class CachedReader:
             kept.clear()
         self._starting.clear()
         self._imports.clear()
+        self._best.clear()
+        return True
 
     def definitions(self, ids: Sequence[str]) -> list[Definition]:
         """Return the definitions with these ids, in the order of `ids`; unknown ids are left out."""
@@ -124,7 +130,11 @@ class CachedReader:
 
     def bm25(self, terms: Iterable[str], n: int, exclude_path: str | None = None) -> list[tuple[str, float]]:
         """Return (definition id, score) of the definitions that match any of `terms` best, best first."""
-        return self._reader.bm25(terms, n, exclude_path)
+        key = (self._reader.selective(terms), n, exclude_path)
+        if key not in self._best:
+            self._best[key] = self._reader.bm25_of(*key)
+            self._n_kept += 1 + len(self._best[key])
+        return list(self._best[key])
 
     def _counted(
         self,

@@ -189,7 +189,13 @@ class CatalogueReader:
         Returns:
             (definition id, score), best first; higher is better, comparable within one query only.
         """
-        query = " OR ".join(f'"{term}"' for term in self._selective(terms))
+        return self.bm25_of(self.selective(terms), n, exclude_path)
+
+    def bm25_of(
+        self, terms: Sequence[str], n: int, exclude_path: str | None = None
+    ) -> list[tuple[str, float]]:
+        """Do what `bm25` does with terms that `selective` chose."""
+        query = " OR ".join(f'"{term}"' for term in terms)
         if not query or n <= 0:
             return []
         sql = (
@@ -216,8 +222,15 @@ class CatalogueReader:
             files_by_language={row[0]: row[1] for row in sorted(by_language, key=lambda row: -row[1])},
         )
 
-    def _selective(self, terms: Iterable[str]) -> list[str]:
-        """Return the known terms, rarest first, as many as may be visited; always at least one."""
+    def selective(self, terms: Iterable[str]) -> tuple[str, ...]:
+        """Return the known terms, rarest first, as many as may be visited; at least one if any is known.
+
+        A word that is still being typed is seldom known, so most keystrokes leave them as they are.
+        """
+        version = self.data_version()
+        if version != self._frequencies_version:
+            self._frequencies.clear()
+            self._frequencies_version = version
         cleaned = {term.lower() for term in terms if term and not set(term) & set('" \t\r\n\0')}
         counted = sorted((self._frequency(term), term) for term in cleaned)
         chosen: list[str] = []
@@ -228,14 +241,10 @@ class CatalogueReader:
                 break
             if frequency > 0:
                 chosen.append(term)
-        return chosen
+        return tuple(chosen)
 
     def _frequency(self, term: str) -> int:
-        """Return in how many definitions a term stands, as of the last commit of another connection."""
-        version = self.data_version()
-        if version != self._frequencies_version:
-            self._frequencies.clear()
-            self._frequencies_version = version
+        """Return in how many definitions a term stands, as of the last commit that `selective` has seen."""
         if term not in self._frequencies:
             row = self._one("SELECT doc FROM terms_vocabulary WHERE term = ?", term)
             self._frequencies[term] = row[0] if row else 0

@@ -11,22 +11,24 @@ from dataclasses import asdict
 from multiprocessing.connection import Client, Connection
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+from weakref import WeakKeyDictionary
 
 import filelock
 
 from indexer.catalogue import Changes
-from indexer.errors import WorkerError
+from indexer.errors import IndexerError, WorkerError
 from indexer.rendezvous import last_log_line, spawn_detached
 from indexer.report import IndexProgress, IndexStatus, IndexSummary
 from indexer.types import Definition, RelatedQuery, RetrievalQuery, RetrievalResult, Retrieved
 from indexer.wire import (
     PROTOCOL,
+    Held,
     definition_from_json,
     error_from_json,
     index_meeting,
+    query_to_json,
     receive,
-    result_from_json,
     retrieved_from_json,
     send,
 )
@@ -47,6 +49,9 @@ _WORKER_ENVIRONMENT = MappingProxyType(
 """Read by libraries when they are loaded, so that they must be set from outside."""
 
 
+_T = TypeVar("_T")
+
+
 class _GoneError(Exception):
     """The worker closed the connection before it said anything."""
 
@@ -65,6 +70,7 @@ class IndexClient:
         self._start = start
         self._lock = threading.Lock()
         self._idle: list[Connection] = []
+        self._held: WeakKeyDictionary[Connection, Held] = WeakKeyDictionary()
         self._is_closed = False
 
     @classmethod
@@ -137,8 +143,13 @@ class IndexClient:
 
         `query.deadline_ms` bounds the retrieval itself; `timeout_s` is for a worker that does not answer.
         """
-        params = {"root": str(root.absolute()), "query": asdict(query)}
-        return result_from_json(self._ask("retrieve", params, timeout_s=timeout_s))
+        params = {"root": str(root.absolute()), "query": query_to_json(query)}
+        return self._exchange("retrieve", params, self._result, timeout_s=timeout_s)
+
+    def _result(self, connection: Connection, values: Mapping[str, Any]) -> RetrievalResult:
+        with self._lock:
+            held = self._held.setdefault(connection, Held())
+        return held.result_from_json(values)
 
     def related(self, root: Path, query: RelatedQuery, *, timeout_s: float = 20.0) -> tuple[Definition, ...]:
         """Return the definitions that an open file is likely to need soon, likeliest first."""
@@ -184,25 +195,40 @@ class IndexClient:
         timeout_s: float | None,
         on_event: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> Any:  # noqa: ANN401 - JSON
+        return self._exchange(
+            method, params, lambda _, result: result, timeout_s=timeout_s, on_event=on_event
+        )
+
+    def _exchange(
+        self,
+        method: str,
+        params: Mapping[str, Any],
+        read: Callable[[Connection, Any], _T],
+        *,
+        timeout_s: float | None,
+        on_event: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> _T:
+        """Return what `read` makes of the result, while nobody else uses the connection that it came by."""
         try:
-            message = self._converse(method, params, timeout_s, on_event)
+            found = self._converse(method, params, read, timeout_s, on_event)
         except _GoneError:
             # It was ending already when it was asked; nothing that can be asked hurts when asked twice.
             try:
-                message = self._converse(method, params, timeout_s, on_event)
+                found = self._converse(method, params, read, timeout_s, on_event)
             except _GoneError:
                 raise self._failure(f"the index worker ended while it was asked to {method}") from None
-        if "error" in message:
-            raise error_from_json(message["error"])
-        return message["result"]
+        if isinstance(found, IndexerError):
+            raise found
+        return found
 
     def _converse(
         self,
         method: str,
         params: Mapping[str, Any],
+        read: Callable[[Connection, Any], _T],
         timeout_s: float | None,
         on_event: Callable[[Mapping[str, Any]], None] | None,
-    ) -> dict[str, Any]:
+    ) -> _T | IndexerError:
         connection = self._connection()
         has_begun = False
 
@@ -215,6 +241,11 @@ class IndexClient:
         try:
             send(connection, {"method": method, "params": params})
             message = self._answer(connection, timeout_s, note)
+            found = (
+                error_from_json(message["error"])
+                if "error" in message
+                else read(connection, message["result"])
+            )
         except BaseException as error:
             connection.close()  # an answer may still be on its way: no other call must read it
             if isinstance(error, TimeoutError):
@@ -225,7 +256,7 @@ class IndexClient:
                 raise self._failure(f"the index worker ended while it was asked to {method}") from None
             raise
         self._give_back(connection)
-        return message
+        return found
 
     def _answer(
         self,

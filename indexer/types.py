@@ -58,6 +58,16 @@ class Definition:
     """Of everything but the span."""
 
 
+def is_same_but_for_span(one: Definition, other: Definition) -> bool:
+    """Return whether two definitions differ at most in where they stand.
+
+    Of a definition that is being edited, the text is less than what its hash was made of.
+    """
+    return one is other or (
+        one.id == other.id and one.content_hash == other.content_hash and one.text == other.text
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """A use of a name."""

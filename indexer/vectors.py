@@ -152,7 +152,9 @@ class VectorStore:
         """
         if n <= 0:
             return []
-        rows = self._nearest(vector, n if exclude_path is None else n + _N_SPARE, None)
+        if exclude_path is None:
+            return [(id_, cosine) for id_, cosine, _ in self._nearest(vector, n, None, with_paths=False)]
+        rows = self._nearest(vector, n + _N_SPARE, None)
         kept = [(id_, cosine) for id_, cosine, path in rows if path != exclude_path]
         if len(kept) < n and len(rows) == n + _N_SPARE:  # the file itself fills the spare places
             kept = [
@@ -161,21 +163,27 @@ class VectorStore:
         return kept[:n]
 
     def _nearest(
-        self, vector: npt.NDArray[np.float32], n: int, where: dict[str, Any] | None
+        self,
+        vector: npt.NDArray[np.float32],
+        n: int,
+        where: dict[str, Any] | None,
+        *,
+        with_paths: bool = True,
     ) -> list[tuple[str, float, str]]:
+        """Return (id, cosine, path), best first; paths cost reading from SQLite and may be left out."""
         with _chroma_errors(self._where):
             found = self._collection.query(
                 query_embeddings=vector.reshape(1, -1),
                 n_results=n,
                 where=where,
-                include=["distances", "metadatas"],
+                include=["distances", "metadatas"] if with_paths else ["distances"],
             )
         ids, distances, metadatas = found["ids"], found["distances"], found["metadatas"]
         assert distances is not None  # noqa: S101 - asked for above
-        assert metadatas is not None  # noqa: S101
+        paths = [str(one["path"]) for one in metadatas[0]] if metadatas else [""] * len(ids[0])
         return [
-            (id_, 1.0 - float(distance), str(metadata["path"]))  # the cosine space's distance is 1 - cosine
-            for id_, distance, metadata in zip(ids[0], distances[0], metadatas[0], strict=True)
+            (id_, 1.0 - float(distance), path)  # the cosine space's distance is 1 - cosine
+            for id_, distance, path in zip(ids[0], distances[0], paths, strict=True)
         ]
 
     def ids(self) -> set[str]:

@@ -33,12 +33,12 @@ from indexer.types import Embedder
 from indexer.vectors import ChromaServer, VectorStore
 from indexer.wire import (
     PROTOCOL,
+    Sent,
     error_to_json,
     index_meeting,
     query_from_json,
     receive,
     related_query_from_json,
-    result_to_json,
     send,
 )
 
@@ -145,6 +145,7 @@ class _Worker:
         self._users: dict[str, int] = {}
         self._n_connections = 0
         self._last_left = time.monotonic()
+        self._sent: dict[Connection, Sent] = {}
         self._methods: dict[str, Callable[[Connection, dict[str, Any]], Any]] = {
             "index": self._index,
             "update": self._update,
@@ -175,6 +176,7 @@ class _Worker:
         """Answer one connection until it ends."""
         with self._lock:
             self._n_connections += 1
+            self._sent[connection] = Sent()
         try:
             with connection, contextlib.suppress(EOFError, OSError):
                 if self.stopping.is_set():
@@ -185,6 +187,7 @@ class _Worker:
         finally:
             with self._lock:
                 self._n_connections -= 1
+                del self._sent[connection]
                 self._last_left = time.monotonic()
 
     def _answer(self, connection: Connection, request: dict[str, Any]) -> None:
@@ -228,9 +231,10 @@ class _Worker:
                 index.open_vectors()
         return self._status(connection, params)
 
-    def _retrieve(self, _: Connection, params: dict[str, Any]) -> dict[str, Any]:
+    def _retrieve(self, connection: Connection, params: dict[str, Any]) -> dict[str, Any]:
         with self._using(Path(params["root"])) as index:
-            return result_to_json(index.retrieve(query_from_json(params["query"])))
+            result = index.retrieve(query_from_json(params["query"]))
+        return self._sent[connection].result_to_json(result)
 
     def _related(self, _: Connection, params: dict[str, Any]) -> list[dict[str, Any]]:
         with self._using(Path(params["root"])) as index:
