@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import re
 import select
 import signal
@@ -110,6 +111,33 @@ def test_an_engine_killed_in_the_middle_of_a_request_is_replaced_unseen(place: P
     assert editor.request("fake/pid") == other.request("fake/pid") != pid
     shown = [message["method"] for message in editor.messages if "method" in message]
     assert shown == ["window/logMessage"]
+
+
+def test_an_engines_text_equals_the_editors_whenever_engines_are_killed(place: Place) -> None:
+    editor = place.editor()
+    chance = random.Random(1)
+    text = "def f(😀):\n    return 1\n"
+    editor.open(URI, text)
+    for version in range(2, 302):
+        start, end = sorted(chance.choices(range(len(text) + 1), k=2))
+        end = min(end, start + 5)
+        typed = "".join(chance.choices("ab\n 😀ü", k=chance.randrange(6)))
+        where = {"start": position(text, start), "end": position(text, end)}
+        editor.change(URI, version, {"range": where, "text": typed})
+        text = text[:start] + typed + text[end:]
+        if version % 75 == 0:
+            for pid in place.engines():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        if version % 20 == 0:
+            editor.ask("textDocument/inlineCompletion", hang=False)
+    wait_for(lambda: "result" in editor.answer(editor.ask("fake/pid")))
+    assert editor.request("fake/texts") == {URI: [301, text]}
+
+
+def position(text: str, at: int) -> dict[str, int]:
+    before = text[:at].split("\n")
+    return {"line": len(before) - 1, "character": len(before[-1].encode("utf-16-le")) // 2}
 
 
 def test_an_engine_that_dies_of_its_first_request_again_and_again_is_given_up_and_said_once(
