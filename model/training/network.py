@@ -10,7 +10,6 @@ Adapter: LoRA (arXiv 2106.09685), W + alpha/rank · B·A, on all seven linear la
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -90,8 +89,7 @@ class Network:
 
     def logits(self, plan: Plan, adapter: Adapter | None) -> Tensor:
         """Return the logits of the plan's rows, fp32 (rows, vocab)."""
-        cast = None if adapter is None else {name: one.to(self._dtype) for name, one in adapter.items()}
-        return (self._hidden(plan, cast) @ self._head.T).to(_wide(self._dtype))
+        return (self._hidden(plan, adapter) @ self._head.T).to(_wide(self._dtype))
 
     def _hidden(self, plan: Plan, adapter: Adapter | None) -> Tensor:
         config = self.config
@@ -116,21 +114,22 @@ class Network:
 
     def _linear(self, x: Tensor, name: str, parts: tuple[str, ...], adapter: Adapter | None) -> Tensor:
         bias = self._biases[name] if "q" in parts else None
-        factors = _factors(adapter, name, parts)
-        product = self._products[name, parts]
-        return _Linear.apply(x, product, bias, self._scale, *factors)
+        factors = self._factors(adapter, name, parts)
+        return _Linear.apply(x, self._products[name, parts], bias, *factors)
 
     def _feed_forward(self, x: Tensor, name: str, adapter: Adapter | None) -> Tensor:
         products = (self._products[name, ("gate", "up")], self._products[name, ("down",)])
-        factors = _factors(adapter, name, ("gate", "up", "down"))
-        return _FeedForward.apply(x, *products, self._scale, *factors)
+        gate_up = self._factors(adapter, name, ("gate", "up"))
+        return _FeedForward.apply(x, *products, *gate_up, *self._factors(adapter, name, ("down",)))
 
-
-def _factors(adapter: Adapter | None, name: str, parts: tuple[str, ...]) -> list[Tensor]:
-    """Return A and B of each part in turn; none without an adapter."""
-    if adapter is None:
-        return []
-    return [adapter[f"{name}.{part}.{factor}"] for part in parts for factor in "AB"]
+    def _factors(self, adapter: Adapter | None, name: str, parts: tuple[str, ...]) -> tuple[Tensor, Tensor]:
+        """Return A and B of layers side by side as those of one, B with its scale; of no adapter, empty."""
+        if adapter is None:
+            product = self._products[name, parts]
+            return product.new_empty(0, product.shape[1]), product.new_empty(product.shape[0], 0)
+        a = torch.cat([adapter[f"{name}.{part}.A"] for part in parts])
+        b = torch.block_diag(*(adapter[f"{name}.{part}.B"] for part in parts)) * self._scale
+        return a.to(self._dtype), b.to(self._dtype)
 
 
 class _Attention:
@@ -204,28 +203,25 @@ class _Norm(torch.autograd.Function):  # type: ignore[misc]  # torch need not be
 
 
 class _Linear(torch.autograd.Function):  # type: ignore[misc]  # torch need not be installed
-    """Some linear layers of one input, side by side, each with its adapter.
+    """Linear layers of one input, side by side, with their adapters.
 
     Sums go into the product's own memory: a pass over activations costs as much as a tenth of the product.
     """
 
     @staticmethod
-    def forward(
-        ctx: FunctionCtx, x: Tensor, weight: Tensor, bias: Tensor | None, scale: float, *factors: Tensor
+    def forward(  # noqa: PLR0913, PLR0917 - torch's own
+        ctx: FunctionCtx, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor
     ) -> Tensor:
-        y = torch.nn.functional.linear(x, weight, bias)
-        lows = _add_adapters(y, x, factors, scale)
-        ctx.save_for_backward(x, weight, *factors, *lows)
-        ctx.scale = scale
-        return y
+        low = x @ a.T
+        ctx.save_for_backward(x, weight, a, b, low)
+        return torch.nn.functional.linear(x, weight, bias).addmm_(low, b.T)
 
     @staticmethod
     def backward(ctx: FunctionCtx, d_y: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, *rest = ctx.saved_tensors
-        n_factors = 2 * len(rest) // 3
-        d_x = d_y @ weight
-        d_factors = _adapter_gradients(d_x, d_y, x, rest[:n_factors], rest[n_factors:], ctx.scale)
-        return d_x, None, None, None, *d_factors
+        x, weight, a, b, low = ctx.saved_tensors
+        d_low = d_y @ b
+        d_x = (d_y @ weight).addmm_(d_low, a)
+        return d_x, None, None, d_low.T @ x, d_y.T @ low
 
 
 class _FeedForward(torch.autograd.Function):  # type: ignore[misc]  # torch need not be installed
@@ -235,78 +231,55 @@ class _FeedForward(torch.autograd.Function):  # type: ignore[misc]  # torch need
     """
 
     @staticmethod
-    def forward(
-        ctx: FunctionCtx, x: Tensor, gate_up: Tensor, down: Tensor, scale: float, *factors: Tensor
+    def forward(  # noqa: PLR0913, PLR0917 - torch's own
+        ctx: FunctionCtx,
+        x: Tensor,
+        gate_up: Tensor,
+        down: Tensor,
+        a: Tensor,
+        b: Tensor,
+        down_a: Tensor,
+        down_b: Tensor,
     ) -> Tensor:
-        both = x.new_empty(len(x), len(gate_up))
-        y = torch.empty_like(x)
-        n_inner = len(gate_up) // 2
-        for start in range(0, len(x), _ROWS):
-            rows = slice(start, start + _ROWS)
-            both_here = torch.mm(x[rows], gate_up.T, out=both[rows])
-            _add_adapters(both_here, x[rows], factors[:4], scale)
-            gate, up = both_here.split(n_inner, dim=-1)
+        both, y = x.new_empty(len(x), len(gate_up)), torch.empty_like(x)
+        low = x @ a.T
+        for rows in _slices(len(x)):
+            gate, up = torch.mm(x[rows], gate_up.T, out=both[rows]).addmm_(low[rows], b.T).chunk(2, dim=-1)
             inner = torch.nn.functional.silu(gate).mul_(up)
-            y_here = torch.mm(inner, down.T, out=y[rows])
-            _add_adapters(y_here, inner, factors[4:], scale)
-        ctx.save_for_backward(x, both, gate_up, down, *factors)
-        ctx.scale = scale
+            torch.mm(inner, down.T, out=y[rows]).addmm_(inner @ down_a.T, down_b.T)
+        ctx.save_for_backward(x, gate_up, down, a, b, down_a, down_b, both, low)
         return y
 
     @staticmethod
     def backward(ctx: FunctionCtx, d_y: Tensor) -> tuple[Tensor | None, ...]:
-        x, both, gate_up, down, *factors = ctx.saved_tensors
-        n_inner = len(gate_up) // 2
+        x, gate_up, down, a, b, down_a, down_b, both, low = ctx.saved_tensors
         d_x = torch.empty_like(x)
-        sums = [torch.zeros_like(factor, dtype=_wide(x.dtype)) for factor in factors]
-        for start in range(0, len(x), _ROWS):
-            rows = slice(start, start + _ROWS)
-            gate, up = both[rows].split(n_inner, dim=-1)
+        totals = [torch.zeros_like(factor, dtype=_wide(x.dtype)) for factor in (a, b, down_a, down_b)]
+        for rows in _slices(len(x)):
+            gate, up = both[rows].chunk(2, dim=-1)
             sigmoid = torch.sigmoid(gate)
             silu = gate * sigmoid
             inner = silu * up
-            d_inner = d_y[rows] @ down
-            found = _adapter_gradients(d_inner, d_y[rows], inner, factors[4:], None, ctx.scale)
-            slope = sigmoid.add_(silu).addcmul_(silu, torch.sigmoid(gate), value=-1)  # of silu
-            d_both = torch.cat([slope.mul_(up).mul_(d_inner), silu.mul_(d_inner)], dim=-1)
-            d_x_here = torch.mm(d_both, gate_up, out=d_x[rows])
-            found = [*_adapter_gradients(d_x_here, d_both, x[rows], factors[:4], None, ctx.scale), *found]
-            for total, here in zip(sums, found, strict=True):
+            d_inner_low = d_y[rows] @ down_b
+            d_inner = (d_y[rows] @ down).addmm_(d_inner_low, down_a)
+            d_both = torch.empty_like(both[rows])
+            d_gate, d_up = d_both.chunk(2, dim=-1)
+            torch.mul(d_inner, silu, out=d_up)
+            slope = torch.addcmul(sigmoid + silu, silu, sigmoid, value=-1)  # of silu
+            torch.mul(slope.mul_(up), d_inner, out=d_gate)
+            d_low = d_both @ b
+            torch.mm(d_both, gate_up, out=d_x[rows]).addmm_(d_low, a)
+            found = (d_low.T @ x[rows], d_both.T @ low[rows])
+            found += (d_inner_low.T @ inner, d_y[rows].T @ (inner @ down_a.T))
+            for total, here in zip(totals, found, strict=True):
                 total.add_(here)
-        return d_x, None, None, None, *(one.to(x.dtype) for one in sums)
+        return d_x, None, None, *(total.to(x.dtype) for total in totals)
+
+
+def _slices(n_rows: int) -> list[slice]:
+    return [slice(start, start + _ROWS) for start in range(0, n_rows, _ROWS)]
 
 
 def _wide(dtype: torch.dtype) -> torch.dtype:
     """Return the type that sums are taken in: fp32 at least."""
     return torch.promote_types(dtype, torch.float32)
-
-
-def _add_adapters(y: Tensor, x: Tensor, factors: Sequence[Tensor], scale: float) -> list[Tensor]:
-    """Add the adapters' part to `y`, the outputs of linear layers side by side; return A·x of each."""
-    lows, start = [], 0
-    for a, b in zip(factors[::2], factors[1::2], strict=True):
-        low = x @ a.T
-        y[:, start : start + len(b)].addmm_(low, b.T, alpha=scale)
-        start += len(b)
-        lows.append(low)
-    return lows
-
-
-def _adapter_gradients(  # noqa: PLR0913, PLR0917 - one call computes what autograd would in many
-    d_x: Tensor,
-    d_y: Tensor,
-    x: Tensor,
-    factors: Sequence[Tensor],
-    lows: Sequence[Tensor] | None,
-    scale: float,
-) -> list[Tensor]:
-    """Add the adapters' part to `d_x`, and return the gradients of A and B of each in turn."""
-    gradients, start = [], 0
-    for index, (a, b) in enumerate(zip(factors[::2], factors[1::2], strict=True)):
-        d_here = d_y[:, start : start + len(b)]
-        start += len(b)
-        low = x @ a.T if lows is None else lows[index]
-        d_low = (d_here @ b).mul_(scale)
-        d_x.addmm_(d_low, a)
-        gradients += [d_low.T @ x, (d_here.T @ low).mul_(scale)]
-    return gradients
