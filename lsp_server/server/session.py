@@ -69,7 +69,6 @@ class Answer:
     source: str = ""
     """`model`, or `known` where the model was not asked."""
     latency_ms: float = 0.0
-    trace: CompletionTrace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +112,7 @@ class Session:
         self.fates = Fates(host.statistics, documents)
         self._pace = Pace()
         self._is_typing = True
+        self._n_running = 0
         self._asking: dict[str, asyncio.Task[Suggestion | None]] = {}
 
     def edited(self, *, is_typed: bool) -> None:
@@ -201,7 +201,7 @@ class Session:
         self._pace.answered(trace.phases_ms.get("total", latency_ms))
         self.last_trace = trace
         cursor.check_current()  # what was typed meanwhile may be how it begins: the next request finds it
-        self._note(Answer(request.uri, reason, "model", latency_ms, trace))
+        self._note(Answer(request.uri, reason, "model", latency_ms))
         shown = None if reason else trace
         self.host.model.submit(lambda model: model.work_ahead(completion, shown), ahead=True)
         return self._offer(cursor, known)
@@ -243,6 +243,7 @@ class Session:
 
     async def _complete(self, request: CompletionRequest) -> CompletionTrace:
         job = self.host.model.submit(lambda model: model.complete(request))
+        self._n_running += 1
         self.on_model(True)
         try:
             return await asyncio.wrap_future(job.future)
@@ -259,7 +260,8 @@ class Session:
             log.debug("the completion that failed", exc_info=True)
             raise _Nothing("failed") from None
         finally:
-            self.on_model(False)
+            self._n_running -= 1
+            self.on_model(self._n_running > 0)
 
     def _offer(self, cursor: _Cursor, known: Known) -> Suggestion | None:
         """Return a known suggestion as what is shown, None where nothing is."""
