@@ -269,8 +269,12 @@ class _FeedForward(torch.autograd.Function):  # type: ignore[misc]  # torch need
             torch.mul(slope.mul_(up), d_inner, out=d_gate)
             d_low = d_both @ b
             torch.mm(d_both, gate_up, out=d_x[rows]).addmm_(d_low, a)
-            found = (d_low.T @ x[rows], d_both.T @ low[rows])
-            found += (d_inner_low.T @ inner, d_y[rows].T @ (inner @ down_a.T))
+            found = (
+                d_low.T @ x[rows],
+                d_both.T @ low[rows],
+                d_inner_low.T @ inner,
+                d_y[rows].T @ (inner @ down_a.T),
+            )
             for total, here in zip(totals, found, strict=True):
                 total.add_(here)
         return d_x, None, None, *(total.to(x.dtype) for total in totals)
