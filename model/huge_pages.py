@@ -53,13 +53,13 @@ def added_ranges(before: Iterable[Range], after: Iterable[Range]) -> Iterator[Ra
 def _anonymous() -> Iterator[Range]:
     """Yield the ranges of memory that no file backs."""
     try:
-        lines = Path("/proc/self/maps").read_text("utf-8").splitlines() if sys.platform == "linux" else []
+        maps = Path("/proc/self/maps").read_bytes() if sys.platform == "linux" else b""
     except OSError:
         return
-    for line in lines:
+    for line in filter(None, maps.split(b"\n")):  # names of files may hold any other byte
         addresses, access, _, _, _, *name = line.split(maxsplit=5)
-        if access == "rw-p" and name in ([], ["[heap]"]):
-            start, end = (int(address, 16) for address in addresses.split("-"))
+        if access == b"rw-p" and name in ([], [b"[heap]"]):
+            start, end = (int(address, 16) for address in addresses.split(b"-"))
             yield start, end
 
 
