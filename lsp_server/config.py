@@ -38,7 +38,7 @@ class ModelSettings:
         "auto", "Where the model runs; `auto` takes a CUDA GPU if there is one and says when it fell back."
     )
     threads: int = setting(
-        0, "Threads of the model on the CPU; 0 means one for each physical core.", at_least=0
+        0, "Threads of the model on the CPU; 0 means one for each physical core.", at_least=0, at_most=512
     )
 
 

@@ -28,6 +28,7 @@ def test_values_are_read(tmp_path):
         ("[modle]\nname='x'\n", "unknown setting `modle`"),
         ("[model]\nthread = 2\n", "unknown setting `model.thread`"),
         ("[model]\nthreads = -1\n", "`model.threads` must be at least 0"),
+        ("[model]\nthreads = 100000\n", "`model.threads` must be at most 512"),
         ("[retrieval]\ndefinition_tokens = 40_000\n", "`retrieval.definition_tokens` must be at most 1024"),
         ("[model]\nthreads = true\n", "`model.threads` must be int"),
         ("[model]\nthreads = '2'\n", "`model.threads` must be int"),
