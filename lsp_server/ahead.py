@@ -27,7 +27,9 @@ from lsp_server.trace import CompletionTrace
 
 __all__ = ["Ahead", "after_acceptance", "after_enter"]
 
-_MOST_KEPT: Final = 16
+_MOST_KEPT: Final = 4
+"""What follows two suggestions. Each holds its file's text and the memories that it attended to, which can be
+50 MB that the store has let go of."""
 
 _Key = tuple[str, str, str | None, bool | None, str, str]
 
@@ -49,7 +51,7 @@ class Ahead:
         foreseen = self._foreseen.pop(_key(request), None)
         if foreseen is None:
             return self._completer.complete(request)
-        trace = self._completer.adopt(foreseen)
+        trace = self._completer.adopt(request, foreseen)
         return replace(trace, phases_ms={**trace.phases_ms, "total": (time.perf_counter() - started) * 1e3})
 
     def suggestion_shown(self, request: CompletionRequest, trace: CompletionTrace) -> bool:

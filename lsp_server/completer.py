@@ -104,11 +104,7 @@ class Completer:
             with self._turn(Urgency.REQUEST) as turn:
                 return self._complete(request, turn, clock)
         except Cancelled:
-            return cancelled_trace(
-                request_trace(request, multi_line=bool(request.multi_line)),
-                phases_ms=clock.phases_ms(),
-                model=self._model,
-            )
+            return self._cancelled(request, clock)
 
     def foresee(self, request: CompletionRequest) -> Foreseen | None:
         """Return the completion that somebody may ask for next; None if it was cancelled.
@@ -123,10 +119,17 @@ class Completer:
         except Cancelled:
             return None
 
-    def adopt(self, foreseen: Foreseen) -> CompletionTrace:
-        """Return a completion that was foreseen, now that somebody asked for it: it is the last one then."""
-        with self._turn(Urgency.REQUEST):
-            self._definitions, self._last = foreseen.definitions, foreseen.last
+    def adopt(self, request: CompletionRequest, foreseen: Foreseen) -> CompletionTrace:
+        """Return a completion that was foreseen, now that somebody asked for it: it is the last one then.
+
+        One that is cancelled meanwhile is as in `complete`.
+        """
+        clock = PhaseClock()
+        try:
+            with self._turn(Urgency.REQUEST):
+                self._definitions, self._last = foreseen.definitions, foreseen.last
+        except Cancelled:
+            return self._cancelled(request, clock)
         return foreseen.trace
 
     def prepare(self, request: CompletionRequest) -> bool:
@@ -166,6 +169,9 @@ class Completer:
         """Return the last completion's trace with shares of attention; None before the first one.
 
         Takes the time of some tokens. Without memories there are no shares.
+
+        Raises:
+            Cancelled: It was.
         """
         if self._last is None:
             return None
@@ -188,6 +194,13 @@ class Completer:
             best = retrieved[: self._settings.retrieval.definitions]
             prompt = self._writer.with_definitions(self._prompt(request, ""), best)
             return prompt, self._feeding.feed(prompt, encode_ms=None)
+
+    def _cancelled(self, request: CompletionRequest, clock: PhaseClock) -> CompletionTrace:
+        return cancelled_trace(
+            request_trace(request, multi_line=bool(request.multi_line)),
+            phases_ms=clock.phases_ms(),
+            model=self._model,
+        )
 
     @contextmanager
     def _turn(self, urgency: Urgency) -> Iterator[Turn]:

@@ -21,7 +21,8 @@ __all__ = ["Entry", "KeptRun", "KeptRuns", "entries_of", "n_in_common"]
 
 Entry = tuple[str, int, int]
 """One entry of a buffer: the key of the memory that it came with (empty if it was computed there), its token
-and its rotary position. Equal entries behind equal entries have equal keys and values, bit by bit."""
+and its rotary position. Equal entries behind equal entries have equal keys and values, bit by bit; behind a
+memory as far as it comes from the same place: on the disk it has eight bits."""
 
 _FEWEST: Final = 48
 """Fewer tokens are not worth a copy: computing them takes a pass that the rest of the prompt needs anyway."""

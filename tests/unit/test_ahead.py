@@ -84,6 +84,19 @@ def test_what_is_forgotten_is_completed_anew():
     assert decoder.n_passes > n_passes
 
 
+def test_what_was_foreseen_long_ago_is_let_go_of():
+    decoder = PassesDecoder()
+    ahead = ahead_of(decoder)
+    requests = [replace(REQUEST, suffix=f"\ny = {number}\n") for number in range(5)]
+    shown = [ahead.complete(request) for request in requests]
+    assert all(map(ahead.suggestion_shown, requests, shown))
+    n_passes = decoder.n_passes
+    ahead.complete(after_acceptance(requests[-1], shown[-1]))
+    assert decoder.n_passes == n_passes
+    ahead.complete(after_acceptance(requests[0], shown[0]))
+    assert decoder.n_passes > n_passes
+
+
 def test_where_nothing_is_shown_nothing_is_foreseen():
     decoder = PassesDecoder()
     ahead = ahead_of(decoder)
@@ -147,6 +160,24 @@ def test_what_is_done_ahead_is_cancelled_and_what_comes_next_is_not(pool, start)
     stuck.ahead.cancel()
     assert stuck.working.result(30) is False
     assert stuck.ahead.complete(REQUEST).text == "1"
+
+
+def test_what_was_foreseen_and_is_cancelled_before_it_is_shown_says_so(monkeypatch):
+    ahead = ahead_of(PassesDecoder())
+    shown = ahead.complete(REQUEST)
+    ahead.suggestion_shown(REQUEST, shown)
+    turns = ahead._completer._feeding.turns
+    hold = turns.hold
+
+    def cancelled_while_it_waits(turn, *models):
+        ahead.cancel()
+        return hold(turn, *models)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(turns, "hold", cancelled_while_it_waits)
+        trace = ahead.complete(after_acceptance(REQUEST, shown))
+    assert (trace.stop_reason, trace.suppression_reason, trace.text) == ("cancelled", "cancelled", "")
+    assert ahead.complete(REQUEST).text == "1"
 
 
 def test_a_request_does_not_wait_for_the_index_that_is_asked_ahead_of_it(pool):
