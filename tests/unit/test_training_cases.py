@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -65,22 +66,33 @@ def test_a_file_that_holds_no_groups_is_told(tmp_path: Path) -> None:
         GroupFile(path)
 
 
-def visible(plan: Plan) -> list[set[int]]:
-    """For each token of a plan, the ids that it attends to."""
+Seen = Counter[tuple[int, int]]
+"""Ids with their positions."""
+
+
+def visible(plan: Plan) -> list[Seen]:
+    """For each token of a plan, what it attends to."""
     ends = np.cumsum([segment.n_tokens for segment in plan.segments]).tolist()
-    parts = [
-        plan.token_ids[end - s.n_tokens : end].tolist() for s, end in zip(plan.segments, ends, strict=True)
-    ]
+    placed = list(zip(plan.token_ids.tolist(), plan.positions.tolist(), strict=True))
+    parts = [placed[end - one.n_tokens : end] for one, end in zip(plan.segments, ends, strict=True)]
     return [
-        {*parts[index][: at + 1], *(token for other, n in segment.sees for token in parts[other][:n])}
+        Counter(
+            [*(token for other, n in segment.sees for token in parts[other][:n]), *parts[index][: at + 1]]
+        )
         for index, segment in enumerate(plan.segments)
         for at in range(segment.n_tokens)
     ]
 
 
+def ids_seen(plan: Plan) -> dict[int, set[int]]:
+    """For each token of a plan of distinct ids, the ids that it attends to."""
+    seen = ({token for token, _ in one} for one in visible(plan))
+    return dict(zip(plan.token_ids.tolist(), seen, strict=True))
+
+
 def test_memories_and_frames_see_the_sink_and_themselves_alone() -> None:
     plan = make_plan(GROUP, MEMORY_TOKENS)
-    seen = dict(zip(plan.token_ids.tolist(), visible(plan), strict=True))
+    seen = ids_seen(plan)
     assert seen[11] == {1, 2, 3, 10, 11}
     assert seen[22] == {1, 2, 3, 20, 21, 22}
     assert seen[33] == {1, 2, 3, 30, 31, 32, 33}
@@ -89,9 +101,34 @@ def test_memories_and_frames_see_the_sink_and_themselves_alone() -> None:
 
 def test_a_branch_sees_its_own_frame_and_memories_and_no_other_branch() -> None:
     plan = make_plan(GROUP, MEMORY_TOKENS)
-    seen = dict(zip(plan.token_ids.tolist(), visible(plan), strict=True))
+    seen = ids_seen(plan)
     assert seen[51] == {1, 2, 3, 30, 31, 32, 33, 20, 21, 22, 50, 51}
     assert seen[61] == {1, 2, 3, 40, 41, 60, 61}
+
+
+@given(st.data())
+def test_sharing_changes_nothing_of_what_a_case_sees(data: st.DataObject) -> None:
+    """However much cursors have in common, each sees what it would see alone, at the same positions."""
+    text = tuple(data.draw(st.lists(st.integers(0, 3), min_size=40, max_size=60)))
+    frames, branches = [], []
+    for index in range(data.draw(st.integers(1, 5))):
+        n_frame, n_finished = data.draw(st.integers(1, 38)), data.draw(st.integers(0, 20))
+        frame = (*text[:n_frame], *data.draw(st.lists(st.integers(0, 3), max_size=3)))
+        finished = text[n_frame : n_frame + n_finished]
+        frames.append(frame)
+        ids = (*finished, 7, 8, 9)
+        branches.append(Branch(index, (index % 2,), ids, len(finished), len(finished) + 1, 0))
+    group = Group((5, 6), ((10, 11), (12,)), tuple(frames), tuple(branches))
+    plan = make_plan(group, MEMORY_TOKENS)
+    seen = visible(plan)
+    for index, branch in enumerate(branches):
+        alone: list[tuple[int, int]] = [(5, 0), (6, 1)]
+        alone += [(token, 2 + at) for at, token in enumerate(group.memories[index % 2])]
+        line = (*frames[index], *branch.ids)
+        alone += [(token, 2 + MEMORY_TOKENS + at) for at, token in enumerate(line[:-1])]
+        (first, second) = plan.rows[plan.branch_of == index].tolist()
+        assert seen[second] == Counter(alone)
+        assert seen[first] == Counter(alone[:-1])
 
 
 def test_memories_share_their_positions_and_what_follows_does_not_depend_on_them() -> None:
