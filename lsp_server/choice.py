@@ -68,6 +68,8 @@ class Given:
     since: Since = "another line"
     missed: frozenset[str] = frozenset()
     """The ids of the definitions that it had to go without."""
+    is_doubted: bool = False
+    """Whether the index has changed since: what it does not return any more may be gone."""
 
 
 def choose(candidates: Sequence[Candidate], last: Given, *, n: int, encode_ms: float | None) -> Choice:
@@ -80,7 +82,7 @@ def choose(candidates: Sequence[Candidate], last: Given, *, n: int, encode_ms: f
         encode_ms: How long may be waited; None: as long as the best `n` take.
     """
     given, since = last.rows, last.since
-    current = _up_to_date(given, candidates)
+    current = _up_to_date(last, candidates)
     known = {row.definition.id for row in current}
     ready = _ready(candidates, n=n, encode_ms=encode_ms, is_new=since == "another line")
     left_out = tuple(one.row for one in candidates if one.row.definition.id not in ready)
@@ -98,14 +100,12 @@ def choose(candidates: Sequence[Candidate], last: Given, *, n: int, encode_ms: f
     return Choice((*wanted, *spare[:n_empty]), left_out)
 
 
-def _up_to_date(given: Sequence[Retrieved], candidates: Sequence[Candidate]) -> list[Retrieved]:
-    """Return those of the given that were not retrieved with another text."""
+def _up_to_date(last: Given, candidates: Sequence[Candidate]) -> list[Retrieved]:
+    """Return those of the given that were not retrieved with another text, nor may be gone."""
     texts = {one.row.definition.id: one.row.definition.content_hash for one in candidates}
-    return [
-        row
-        for row in given
-        if texts.get(row.definition.id, row.definition.content_hash) == row.definition.content_hash
-    ]
+    if not last.is_doubted:
+        texts = {row.definition.id: row.definition.content_hash for row in last.rows} | texts
+    return [row for row in last.rows if texts.get(row.definition.id) == row.definition.content_hash]
 
 
 def _ready(candidates: Sequence[Candidate], *, n: int, encode_ms: float | None, is_new: bool) -> set[str]:
@@ -136,6 +136,11 @@ class DefinitionKeeper:
         self._place: Place | None = None
         self._given: tuple[Retrieved, ...] = ()
         self._missed: frozenset[str] = frozenset()
+        self._is_doubted = False
+
+    def doubt(self) -> None:
+        """Give nothing again that the index does not return any more: it has changed."""
+        self._is_doubted = True
 
     def given_on(self, place: Place) -> tuple[Retrieved, ...] | None:
         """Return what the line was given last, which it is likely to be given again; None if it is new."""
@@ -148,13 +153,14 @@ class DefinitionKeeper:
         last = self._place
         is_known = last is not None and (last.repo_name, last.path) == (place.repo_name, place.path)
         since = self._since(place)
-        given = Given(self._given, since, self._missed) if is_known else Given()
+        given = Given(self._given, since, self._missed, self._is_doubted) if is_known else Given()
         return choose(candidates, given, n=n, encode_ms=encode_ms)
 
     def keep(self, place: Place, rows: Sequence[Retrieved], missed: Sequence[Retrieved] = ()) -> None:
         """Remember what a completion was given, and what it had to go without."""
         self._place, self._given = place, tuple(rows)
         self._missed = frozenset(row.definition.id for row in missed)
+        self._is_doubted = False
 
     def _since(self, place: Place) -> Since:
         if self._place is None or replace(self._place, word=None) != replace(place, word=None):

@@ -93,6 +93,10 @@ class Completer:
         self._writer.forget()
         self._model.decoder.forget()
 
+    def definitions_changed(self) -> None:
+        """Give nothing again to the line that was completed last that the index does not return any more."""
+        self._definitions.doubt()
+
     def complete(self, request: CompletionRequest) -> CompletionTrace:
         """Return the completion at a cursor and all that is known of it.
 

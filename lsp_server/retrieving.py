@@ -69,6 +69,10 @@ class DefinitionSource:
         """Forget what was given."""
         self._keeper.forget()
 
+    def doubt(self) -> None:
+        """Give nothing again that the index does not return any more: it has changed."""
+        self._keeper.doubt()
+
     def aside(self) -> DefinitionSource:
         """Return another one that remembers the same, and goes its own way from now on."""
         twin = copy(self)

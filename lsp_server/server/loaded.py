@@ -76,8 +76,9 @@ class LoadedModel:
             self._warmer.open(file, repo_name, related)
 
     def definitions_changed(self) -> None:
-        """Foresee nothing any more that was made of what an index held before."""
+        """Foresee nothing any more that was made of what an index held before, nor give any of it again."""
         self._ahead.forget()
+        self._completer.definitions_changed()
 
     def forget(self) -> None:
         """Drop what is kept of the last completions; definitions that were encoded are kept by content."""

@@ -62,6 +62,18 @@ def test_a_line_keeps_its_definitions_until_a_better_one_is_at_hand(given, retri
     assert texts(choice.rows) == chosen
 
 
+@pytest.mark.parametrize("since", [one for one in get_args(Since) if one != "another line"])
+def test_what_is_gone_after_the_index_changed_is_not_given_again(since):
+    keeper, line = DefinitionKeeper(), Place("shop", "cart.py", 3, 4 if since == "the word" else None)
+    keeper.keep(line, rows("abcdef"))
+    assert texts(keeper.choose(line, candidates("acdefgh"), n=N, encode_ms=100.0).rows) == "abcdef"
+    keeper.doubt()
+    chosen = keeper.choose(line, candidates("acdefgh"), n=N, encode_ms=100.0)
+    assert texts(chosen.rows) == "acdefg"
+    keeper.keep(line, chosen.rows)
+    assert texts(keeper.choose(line, candidates("acdefh"), n=N, encode_ms=100.0).rows) == "acdefg"
+
+
 WITHIN_A_WORD = {
     "others that begin alike change nothing": ("abcdef", "xyzabc", "", "abcdef"),
     "what was missed does": ("abcdef", "axyzbc", "x", "axyzbc"),

@@ -129,6 +129,26 @@ def test_definitions_are_read_and_told_with_their_reasons():
     assert trace.retrieval_notes == ("vector: left out, retrieval had taken 150 ms already", "bm25: no terms")
 
 
+def test_what_left_the_index_while_a_line_was_typed_is_not_read_again():
+    names = ["keep", "gone"]
+
+    def retrieve(query):
+        rows = (Retrieved(definition("lib.py", name, f"def {name}(): ..."), 0.5, ()) for name in names)
+        return RetrievalResult(tuple(rows), (), {}, {})
+
+    decoder = ScriptedDecoder("x = ", "1")
+    completer = Completer(RunningModel("fake", "cpu", ByteCodec(), decoder), Settings())
+    request = CompletionRequest("shop", "app.py", "python", "x = ", "\n", False, retrieve)
+    completer.complete(request)
+    assert "def gone(): ..." in decoder.read
+    names.remove("gone")
+    completer.definitions_changed()
+    trace = completer.complete(request)
+    assert [told.qualified_name for told in trace.retrieved] == ["keep"]
+    assert "def keep(): ..." in decoder.read
+    assert "def gone(): ..." not in decoder.read
+
+
 def test_retrieval_that_fails_degrades_to_the_file_alone_and_says_why():
     def fail(query):
         raise WorkerError("the index worker ended")
