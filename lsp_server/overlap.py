@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from typing import Final
 
 from indexer.types import Retrieved
 from lsp_server.choice import Choice
@@ -20,6 +21,10 @@ from lsp_server.writing import Window, Writer, Written
 from model.turns import Awaiting
 
 __all__ = ["Overlap"]
+
+_PATIENCE_MS: Final = 1_000
+"""How long somebody who types waits for an index that has said nothing about the line yet: one that is being
+opened, say. Whoever waits for all definitions to be encoded waits for the index as well."""
 
 
 class Overlap:
@@ -65,14 +70,16 @@ class Overlap:
             try:
                 if given is None:
                     n_held = self._writer.read_ahead(window, lambda: not asked.done())
-                    written, decided = None, self._awaiting.result(asked)
+                    written, decided = None, self._first_decided(asked, request)
                 else:
                     written = self._writer.write(window, given, encode_ms=0.0, cancelled=trial.is_over)
                     n_held = written.n_reused
                     if "left out" in written.fed.temperatures:
                         written = None  # what the line had is not at hand any more
-                    decided = self._decided(
-                        asked, given, clock.phases_ms()["total"], may_wait=written is None
+                    decided = (
+                        self._first_decided(asked, request)
+                        if written is None
+                        else self._decided(asked, given, clock.phases_ms()["total"])
                     )
             finally:
                 trial.close()
@@ -84,13 +91,20 @@ class Overlap:
         clock.add(written.elapsed_ms)
         return decided, replace(written, n_reused=min(n_held, written.n_reused))
 
-    def _decided(
-        self, asked: Future[Decided], given: Sequence[Retrieved], elapsed_ms: float, *, may_wait: bool
-    ) -> Decided:
+    def _first_decided(self, asked: Future[Decided], request: CompletionRequest) -> Decided:
+        """Return what the index came to, or that the line goes without."""
+        patience_ms = max(_PATIENCE_MS, self._deadline_ms)
+        try:
+            return self._awaiting.result(asked, None if request.encode_ms is None else patience_ms / 1e3)
+        except TimeoutError:
+            why = f"completed without retrieval: the index had not answered after {patience_ms} ms"
+            return Decided(Choice(()), notes=(why,))
+
+    def _decided(self, asked: Future[Decided], given: Sequence[Retrieved], elapsed_ms: float) -> Decided:
         """Return what the index came to, or that the line keeps what it had."""
         left_s = max(0.0, self._deadline_ms - elapsed_ms) / 1e3
         try:
-            return self._awaiting.result(asked, None if may_wait else left_s)
+            return self._awaiting.result(asked, left_s)
         except TimeoutError:
             why = f"the index had not answered after {self._deadline_ms} ms: the line kept its definitions"
             return Decided(Choice(tuple(given)), notes=(why,))

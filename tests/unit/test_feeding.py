@@ -321,6 +321,31 @@ def test_what_is_written_does_not_wait_for_an_index_that_is_late():
     assert trace.retrieval_notes == ("the index had not answered after 1 ms: the line kept its definitions",)
 
 
+@pytest.mark.parametrize("before", [[], [A, B]], ids=["a first line", "another line"])
+def test_who_types_on_a_new_line_does_not_wait_for_an_index_that_says_nothing(monkeypatch, before):
+    monkeypatch.setattr("lsp_server.overlap._PATIENCE_MS", 1)
+    editor, may_answer = Editor(), threading.Event()
+    hurried = replace(SETTINGS, retrieval=replace(SETTINGS.retrieval, deadline_ms=2))
+    editor.completer = Completer(editor.model, hurried)
+    if before:
+        editor.complete(before)
+
+    def say_nothing(_: RetrievalQuery) -> RetrievalResult:
+        may_answer.wait(30)
+        raise WorkerError("the index worker ended")
+
+    request = CompletionRequest(
+        "shop", "app.py", "python", PREFIX + "\ny = ", SUFFIX, False, say_nothing, encode_ms=100.0
+    )
+    trace = editor.completer.complete(request)
+    assert not may_answer.is_set()
+    may_answer.set()
+    assert (trace.stop_reason, trace.retrieved) == ("control_token", ())
+    assert trace.retrieval_notes == ("completed without retrieval: the index had not answered after 2 ms",)
+    waited = editor.completer.complete(replace(request, encode_ms=None, prefix=PREFIX + "\n\ny = "))
+    assert waited.retrieval_notes == ("completed without retrieval: the index worker ended",)
+
+
 def test_a_new_line_is_read_while_the_index_is_asked():
     editor = Editor()
     scripted = Scripted(editor)
