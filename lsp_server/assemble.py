@@ -7,6 +7,7 @@ installed model, a completer a running decoder. Heavy imports stay inside functi
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 from pathlib import Path
@@ -221,6 +222,10 @@ def start_host(folders: Folders, settings: Settings) -> Host:
     def load(on_problem: Callable[[str], None]) -> LoadedModel:
         from lsp_server.server.loaded import LoadedModel
 
-        return LoadedModel(start_model(folders, settings, on_problem), settings)
+        model = LoadedModel(start_model(folders, settings, on_problem), settings)
+        # What there is now stays, and is most of what there will be. Looking through it for garbage would
+        # hold up every thread, the event loop too, for up to a tenth of a second, again and again.
+        gc.freeze()
+        return model
 
     return Host(settings, load, lambda: connect_index(folders), Statistics(folders.statistics_file))
