@@ -207,6 +207,8 @@ class Pulse:
     loop_ms: list[float] = field(default_factory=list)
     machine_ms: list[float] = field(default_factory=list)
     """The same instants; what these take, the system and this client's own loop account for."""
+    slowest: list[tuple[float, float]] = field(default_factory=list)
+    """Of each time it beat the slowest round trip through the loop: after how many seconds, ms."""
 
     @contextlib.asynccontextmanager
     async def beating(self, client: Client) -> AsyncIterator[None]:
@@ -219,7 +221,10 @@ class Pulse:
             yield
         finally:
             beating.cancel()
-            self.loop_ms += [await one.ms() for one in asked]
+            took_ms = [await one.ms() for one in asked]
+            slowest = max(range(len(asked)), key=took_ms.__getitem__)
+            self.slowest.append((asked[slowest].sent_s - asked[0].sent_s, took_ms[slowest]))
+            self.loop_ms += took_ms
             await echo.end()
             self.machine_ms += machine_ms
 
