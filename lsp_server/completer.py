@@ -145,6 +145,7 @@ class Completer:
             Whether it came to its end. A completion that is asked for ends it at once, and goes on with what
             was read.
         """
+        request = replace(request, encode_ms=None)
         try:
             with self._turn(Urgency.AHEAD):
                 with self._aside() as aside:

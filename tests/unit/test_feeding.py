@@ -106,6 +106,17 @@ def test_what_there_is_no_time_to_encode_is_left_out_and_was_not_read():
     assert trace.tokens["definitions"].copied == trace.retrieved[0].n_tokens
 
 
+def test_while_nobody_waits_definitions_are_encoded_however_long_it_takes():
+    editor, retrieve = Editor(), retrieval_of([A, B, C])
+    request = CompletionRequest(
+        "shop", "app.py", "python", PREFIX + "y = ", SUFFIX, multi_line=False, retrieve=retrieve, encode_ms=50
+    )
+    assert editor.completer.prepare(request)
+    trace = editor.completer.complete(request)
+    assert temperatures(trace) == [WARM, WARM, WARM]
+    assert counted(trace)["definitions"] == (0, sum(row.n_tokens for row in trace.retrieved), 0)
+
+
 def test_what_was_left_out_is_told_to_whoever_encodes_ahead():
     editor, told = Editor(), []
     feeding = Memories(editor.bank, 64, lambda *left_out: told.append(left_out))
