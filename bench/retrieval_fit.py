@@ -12,6 +12,7 @@ from judging import WithoutImports, accepted, index, without_imports
 from indexer.buffer import imports_of_buffer
 from indexer.candidates import SIGN_WEIGHTS, find_candidates
 from indexer.catalogue import Catalogue
+from indexer.infer import Inference
 from indexer.resolve import Resolver
 from indexer.symbols import read_surroundings
 from indexer.types import Definition, Embedder
@@ -51,7 +52,10 @@ def _choices(case: Case, catalogue: Catalogue) -> Iterator[tuple[np.ndarray, np.
         around = read_surroundings(prefix, case.suffix)
         imports = imports_of_buffer(prefix, case.path, around.n_uses, source)
         found = find_candidates(
-            around, path=case.path, resolver=Resolver(source, case.path, imports), source=source
+            around,
+            path=case.path,
+            inference=Inference(Resolver(source, case.path, imports), case.path),
+            source=source,
         )
         others: list[tuple[Definition, Mapping[str, float]]] = [
             (candidate.definition, candidate.signs)

@@ -76,11 +76,21 @@ def _arranged(files: Collection[str]) -> RepoFiles:
 
 def import_statements(prefix: str) -> str:
     """Return the lines of a buffer that look like import statements, whole ones over several lines too."""
+    line_start = prefix.rfind("\n") + 1
+    if len(prefix) <= _MAX_HEAD_CHARACTERS and not _STATEMENT.match(prefix[line_start : line_start + 400]):
+        found, is_open = _statements_of(prefix[:line_start])  # the same at the next keystroke
+        if not is_open:
+            return found
     head = prefix[:_MAX_HEAD_CHARACTERS]
     tail = prefix[max(len(head), len(prefix) - _MAX_TAIL_CHARACTERS) :]
+    return _statements(f"{head}\n{tail}")[0]
+
+
+def _statements(text: str) -> tuple[str, bool]:
+    """Return the lines of import statements, and whether one is still open at the end."""
     kept: list[str] = []
     depth = n_lines = 0
-    for line in f"{head}\n{tail}".split("\n"):
+    for line in text.split("\n"):
         if depth <= 0 and not _STATEMENT.match(line[:400]):
             continue
         kept.append(line if depth > 0 else line.lstrip(" \t"))
@@ -88,4 +98,7 @@ def import_statements(prefix: str) -> str:
         depth = max(0, depth) + len(_OPEN.findall(line)) - len(_CLOSE.findall(line))
         if n_lines >= _MAX_STATEMENT_LINES or len(line) > 1_000:  # not an import after all
             depth = 0
-    return "\n".join(kept)
+    return "\n".join(kept), depth > 0
+
+
+_statements_of = lru_cache(maxsize=4)(_statements)

@@ -8,14 +8,13 @@ packages, and prints this table. This file does not know the other retrievers.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from indexer.declarations import Chain
 from indexer.expectation import Expectation
 from indexer.infer import Inference, namesake
-from indexer.resolve import TYPE_KINDS, DefinitionSource, Resolved, Resolver
+from indexer.resolve import TYPE_KINDS, DefinitionSource, Resolved
 from indexer.symbols import Mention, Surroundings
 from indexer.terms import split_identifiers
 from indexer.types import Definition
@@ -81,7 +80,6 @@ _MAX_MEMBERS = 150
 _N_BEGUN_NAMES = 40
 _FAR_LINES = 24
 """The distance that a value counts as having when it was declared, but not named near the cursor."""
-_ATTRIBUTE = re.compile(r"(?<![\w.])(self|this)\.([^\W\d]\w*)\s*(?::[^=\n]*)?=(?!=)")
 _ECHO_LINES = 6
 _NEARNESS_LINES = 8.0
 """At this distance a name weighs half of what it does on the cursor's line."""
@@ -107,23 +105,24 @@ class Candidate:
 
 
 def find_candidates(
-    around: Surroundings, *, path: str | None, resolver: Resolver, source: DefinitionSource
+    around: Surroundings, *, path: str | None, inference: Inference, source: DefinitionSource
 ) -> list[Candidate]:
     """Return the definitions that names near the cursor may mean, best first.
 
     Args:
         around: What is named near the cursor.
         path: The file being edited, None for one outside of the repository.
-        resolver: Knows the buffer's imports.
+        inference: Knows the buffer's imports; it is moved to the cursor.
         source: The catalogue.
     """
+    resolver = inference.resolver
     begun = source.names_starting(around.partial, _N_BEGUN_NAMES) if len(around.partial) > 1 else []
     mentions = around.mentions[:_MAX_MENTIONS]
     imported = list(resolver.own_imports)[:_MAX_IMPORTS]
     values = _values(around, resolver.own_modules())
     namesakes = [namesake(chain) for chain, _ in values]
     resolver.prefetch([*(mention.name for mention in mentions), *imported, *begun, *around.bases, *namesakes])
-    gathering = _Gathering(around, path, resolver)
+    gathering = _Gathering(around, path, inference)
     gathering.add_mentions(mentions)
     gathering.add_imports(imported)
     gathering.add_receiver()
@@ -147,7 +146,8 @@ def find_candidates(
 class _Gathering:
     """Collects candidates from one source of names after the other."""
 
-    def __init__(self, around: Surroundings, path: str | None, resolver: Resolver) -> None:
+    def __init__(self, around: Surroundings, path: str | None, inference: Inference) -> None:
+        resolver = inference.resolver
         self.candidates: dict[str, Candidate] = {}
         self._around = around
         self._path = path
@@ -155,7 +155,8 @@ class _Gathering:
         self._bases = [cls for name in around.bases for cls in resolver.classes(name, path)]
         own = resolver.in_file(path) if path and around.class_name else ()
         self._own_classes = [d for d in own if d.name == around.class_name and d.kind in TYPE_KINDS][:1]
-        self._inference = Inference(resolver, around.before, path, [*self._own_classes, *self._bases])
+        self._inference = inference
+        inference.move_to(around.before, [*self._own_classes, *self._bases])
 
     def _add(self, definition: Definition, detail: str, **signs: float) -> None:
         candidate = self.candidates.setdefault(definition.id, Candidate(definition))
@@ -218,7 +219,7 @@ class _Gathering:
         name = ".".join(chain)
         for cls in self._inference.classes_of(chain)[:2]:
             self._add(cls, f"type of {name}", **{f"{role}_class": nearness})
-            for owner in self._inference.owners(cls):
+            for owner in self._resolver.owners(cls):
                 members = self._resolver.members(owner)[:_MAX_MEMBERS]
                 signs = {f"{role}_member": nearness, "crowd": math.log1p(len(members))}
                 for member in members:
@@ -234,7 +235,7 @@ class _Gathering:
         for base in self._bases:
             self._add(base, f"base of {self._around.class_name}", base=1.0)
         for cls in (*self._own_classes, *self._bases):
-            for owner in self._inference.owners(cls):
+            for owner in self._resolver.owners(cls):
                 for member in self._resolver.members(owner)[:_MAX_MEMBERS]:
                     detail = f"member of {owner.name}, the class around"
                     overridden = float(member.name == self._around.function_name)
@@ -269,8 +270,8 @@ def _values(around: Surroundings, modules: Iterable[str]) -> list[tuple[Chain, i
     for name in around.signature_names:
         if name[:1].islower():
             nearest.setdefault((name,), int(_NEARNESS_LINES))
-    for own, name in _ATTRIBUTE.findall(around.before):
-        nearest.setdefault((own, name), _FAR_LINES)
+    for chain in around.attributes:
+        nearest.setdefault(chain, _FAR_LINES)
     for name in modules:
         nearest.setdefault((name,), 2 * _FAR_LINES)
     nearest.pop(around.receiver, None)

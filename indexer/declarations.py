@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from indexer.window import MAX_LINE_CHARACTERS, names_in
 
@@ -19,7 +20,7 @@ Chain = tuple[str, ...]
 _MAX_LINES = 40
 """How many lines that declare a name are read, the last ones of the text."""
 _MAX_CHAIN = 6
-_MAX_HEADER_LINES = 30
+MAX_HEADER_LINES = 30
 
 _MAX_NESTING = 8
 
@@ -82,10 +83,17 @@ def declared(name: str, text: str) -> Declared:
     types: list[str] = []
     values: list[Chain] = []
     for line in _lines_with(name, text):
-        types += _types(line)
-        if "=" in line or "for" in line or "as" in line:
-            values += _values(_collapsed(line))
+        found = _read(line)
+        types += found.types
+        values += found.values
     return Declared(tuple(dict.fromkeys(types)), tuple(dict.fromkeys(values)))
+
+
+@lru_cache(maxsize=4_096)
+def _read(line: str) -> Declared:
+    """Return how one line declares the name that is marked in it; most lines are those of a keystroke ago."""
+    has_values = "=" in line or "for" in line or "as" in line
+    return Declared(tuple(_types(line)), tuple(_values(_collapsed(line))) if has_values else ())
 
 
 def _lines_with(name: str, text: str) -> Iterator[str]:
@@ -124,7 +132,7 @@ def returned(name: str, text: str) -> tuple[str, ...]:
     for word in _FUNCTION_WORDS:
         at = text.rfind(f"{word} {name}(")
         if at >= 0:
-            header = "\n".join(text[at : at + 3_000].split("\n", _MAX_HEADER_LINES)[:_MAX_HEADER_LINES])
+            header = "\n".join(text[at : at + 3_000].split("\n", MAX_HEADER_LINES)[:MAX_HEADER_LINES])
             return return_type(_collapsed(header).split("\n")[0])
     return ()
 

@@ -20,6 +20,7 @@ _FUNCTION = re.compile(
 )
 _METHOD = re.compile(r"([^\W\d]\w*)[ \t]*\(")
 """The header of a function in a language without a word for it, on a line that opens a block."""
+_BRACKET = re.compile(r"[()\[\]{}]")
 _STRING = re.compile(r"""("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')""")
 
 
@@ -27,8 +28,8 @@ def open_call(before: str) -> str:
     """Return the name before the innermost parenthesis that is open at the cursor."""
     text = _STRING.sub('""', before[-_MAX_CALL_CHARACTERS:])
     depth = 0
-    for at in range(len(text) - 1, -1, -1):
-        character = text[at]
+    for bracket in reversed(list(_BRACKET.finditer(text))):
+        at, character = bracket.start(), bracket[0]
         if character in ")]}":
             depth += 1
         elif character in "([{":
@@ -45,7 +46,7 @@ def _headers(before: str) -> Iterator[tuple[str, int]]:
     """Yield (line, where it begins) of the lines that the cursor lies in by indentation, inner first."""
     indent: int | None = None
     end = len(before)
-    while end >= 0:
+    while end >= 0 and indent != 0:  # nothing stands further left
         start = before.rfind("\n", 0, end) + 1
         line = before[start:end]
         bare = line.strip()

@@ -28,6 +28,7 @@ from indexer.report import IndexProgress, IndexStatus, IndexSummary
 from indexer.repository import IndexFolder
 from indexer.retrieve import retrieve, search
 from indexer.schema import move_aside
+from indexer.standing import Standing
 from indexer.storage import checked_root
 from indexer.types import Definition, Embedder, RelatedQuery, RetrievalQuery, RetrievalResult, Retrieved
 from indexer.vectors import ChromaServer, VectorStore
@@ -73,6 +74,7 @@ class OpenIndex:
         self._write_lock = threading.Lock()  # one run at a time
         self._read_lock = threading.Lock()  # one question at a time on the reading connection
         self._own_files = OwnFiles()  # under the same lock
+        self._standing = Standing()  # likewise
         self._overlays = Overlays()
         self._vectors_lock = threading.Lock()
         self._vectors: Vectors | None = None
@@ -143,7 +145,7 @@ class OpenIndex:
         """Return what the cursor needs; goes without vectors until they are open."""
         with self._read_lock:
             vectors = self._vectors  # not closed while the lock is held
-            self._cached.refresh()
+            self._refresh()
             result = retrieve(
                 query,
                 catalogue=self._cached,
@@ -152,6 +154,7 @@ class OpenIndex:
                 clock=time.perf_counter,
                 own_files=self._own_files,
                 overlays=self._overlays,
+                standing=self._standing,
             )
         if vectors is None and "vector" in query.retrievers:
             return replace(result, unavailable={**result.unavailable, "vector": self._no_vectors})
@@ -164,7 +167,7 @@ class OpenIndex:
     def related(self, query: RelatedQuery) -> tuple[Definition, ...]:
         """Return the definitions that an open file is likely to need soon; see `related`."""
         with self._read_lock:
-            self._cached.refresh()
+            self._refresh()
             return related(query, catalogue=self._cached, own_files=self._own_files)
 
     def search(self, text: str, n: int) -> tuple[Retrieved, ...]:
@@ -260,6 +263,10 @@ class OpenIndex:
                 self._are_vectors_repaired = True
             return vectors
 
+    def _refresh(self) -> None:
+        if self._cached.refresh():
+            self._standing.forget()
+
     def _close_vectors(self) -> None:
         self._are_vectors_repaired = False
         if self._vectors is not None:
@@ -270,7 +277,7 @@ class OpenIndex:
     def _open_catalogue(self) -> None:
         self._writer = Catalogue.open(self.index.catalogue_file)
         self._reader = Catalogue.open(self.index.catalogue_file, read_only=True)
-        self._cached = CachedReader(self._reader)
+        self._cached = CachedReader(self._reader)  # its first refresh has all forgotten
         if self._writer.rebuilt_because:
             self._notes.append(f"the index was made anew: {self._writer.rebuilt_because}")
 

@@ -42,6 +42,14 @@ class Overlays:
         self._clock = clock
         self._lock = threading.Lock()
         self._overlays: OrderedDict[str, _Overlay] = OrderedDict()
+        self._n_changes = 0
+
+    @property
+    def n_changes(self) -> int:
+        """How often what `over` returns may have become another."""
+        with self._lock:
+            self._forget_old()
+            return self._n_changes
 
     def put(self, path: str, text: str | None) -> None:
         """Take a buffer's text for its file's; None gives the file back to the disk.
@@ -59,6 +67,7 @@ class Overlays:
                 except TooSlowError:  # what was saved still answers
                     definitions = None
         with self._lock:
+            self._n_changes += 1
             self._overlays.pop(path, None)
             if definitions is not None:
                 self._overlays[path] = _Overlay(tuple(definitions), self._clock())
@@ -68,9 +77,7 @@ class Overlays:
     def over(self, source: DefinitionSource, edited: str | None) -> DefinitionSource:
         """Return a catalogue with the buffers in it, but for the file that is edited."""
         with self._lock:
-            oldest = self._clock() - _KEPT_S
-            for path in [path for path, one in self._overlays.items() if one.since < oldest]:
-                del self._overlays[path]
+            self._forget_old()
             overlays = list(self._overlays.items())
         if overlays:
             indexed = source.files()
@@ -78,3 +85,9 @@ class Overlays:
                 if path != edited and path in indexed:
                     source = WithBuffer(source, path, overlay.definitions)
         return source
+
+    def _forget_old(self) -> None:
+        oldest = self._clock() - _KEPT_S
+        for path in [path for path, one in self._overlays.items() if one.since < oldest]:
+            del self._overlays[path]
+            self._n_changes += 1

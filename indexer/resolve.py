@@ -1,7 +1,9 @@
 """From names to definitions: what a name means as seen from a file, through its imports and re-exports.
 
-Everything is asked of the catalogue once and kept for the time of one retrieval, since the same few files and
-names come up again and again around a cursor. This file does not know the buffer, nor how results are ranked.
+Everything is asked of the catalogue once and kept, since the same few files and names come up again and
+again around a cursor, and from one keystroke to the next. No answer depends on what was asked before it, so
+what is kept may serve as long as catalogue and imports stay the same. This file does not know the buffer, nor
+how results are ranked.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from indexer.window import names_in
 _MAX_SAME_NAME = 24
 """A name with more definitions than this is looked up only in the files that an import points to."""
 _MAX_REEXPORTS = 4
+_MAX_OWNERS = 5
 _MAX_GUESSES = 2
 """With more definitions than this, a bare name does not tell which class is meant."""
 
@@ -78,7 +81,7 @@ class Resolved:
 
 
 class Resolver:
-    """Answers what names mean, for the time of one retrieval."""
+    """Answers what names mean, as long as catalogue and imports stay as they are."""
 
     def __init__(
         self,
@@ -93,16 +96,27 @@ class Resolver:
         self._stars: dict[str, list[str]] = {}
         self._named: dict[str, list[Definition]] = {}
         self._in_file: dict[str, list[Definition]] = {}
+        self._resolved: dict[tuple[str, str | None, str], list[Resolved]] = {}
+        self._members: dict[str, list[Definition]] = {}
+        self._classes: dict[tuple[str, str | None], list[Definition]] = {}
+        self._bases: dict[str, list[Definition]] = {}
+        self._owners: dict[str, list[Definition]] = {}
         self.own_imports = self._table(path or "", imports)
+
+    @property
+    def n_kept(self) -> int:
+        """How many answers are kept."""
+        return len(self._resolved) + len(self._named) + len(self._classes)
 
     def prefetch(self, names: Collection[str]) -> None:
         """Read the definitions of many names at once; names with too many are passed over."""
         unknown = {name for name in names if name not in self._named and not name.startswith("__")}
         counts = self._catalogue.count_named(unknown)
         wanted = [name for name in unknown if 0 < counts.get(name, 0) <= _MAX_SAME_NAME]
-        self._named.update({name: [] for name in names if name not in self._named})
+        found: dict[str, list[Definition]] = {name: [] for name in names if name not in self._named}
         for definition in self._catalogue.definitions_named(wanted):
-            self._named[definition.name].append(definition)
+            found[definition.name].append(definition)
+        self._named.update(found)  # only now: a catalogue that fails leaves nothing half known
 
     def named(self, name: str) -> list[Definition]:
         """Return the definitions of this name, or none when there are too many to tell them apart."""
@@ -124,6 +138,12 @@ class Resolver:
             path: The file, None for one outside of the repository.
             receiver: The name before the dot, if there is one.
         """
+        key = (name, path, receiver)
+        if key not in self._resolved:
+            self._resolved[key] = self._resolve(name, path, receiver)
+        return self._resolved[key]
+
+    def _resolve(self, name: str, path: str | None, receiver: str) -> list[Resolved]:
         if receiver:
             members = self._of_module(name, path or "", receiver)
             return _resolved(members, "module") if members else _resolved(self.named(name), "name")
@@ -139,21 +159,44 @@ class Resolver:
 
     def members(self, cls: Definition) -> list[Definition]:
         """Return the definitions directly inside of a class."""
-        start = cls.qualified_name + "."
-        return [d for d in self.in_file(cls.path) if d.qualified_name.startswith(start) and d.id != cls.id]
+        if cls.id not in self._members:
+            start = cls.qualified_name + "."
+            self._members[cls.id] = [
+                d for d in self.in_file(cls.path) if d.qualified_name.startswith(start) and d.id != cls.id
+            ]
+        return self._members[cls.id]
 
     def bases(self, cls: Definition) -> list[Definition]:
         """Return the classes that the header of a class names."""
-        names = [name for name in names_in(cls.signature) if name != cls.name]
-        return [found for name in names for found in self.classes(name, cls.path)]
+        if cls.id not in self._bases:
+            names = [name for name in names_in(cls.signature) if name != cls.name]
+            self._bases[cls.id] = [found for name in names for found in self.classes(name, cls.path)]
+        return self._bases[cls.id]
+
+    def owners(self, cls: Definition) -> list[Definition]:
+        """Return a class and its bases: those whose members its instances have."""
+        if cls.id not in self._owners:
+            found = {cls.id: cls}
+            queue = [cls]
+            while queue and len(found) < _MAX_OWNERS:
+                for base in self.bases(queue.pop(0)):
+                    if base.id not in found:
+                        found[base.id] = base
+                        queue.append(base)
+            self._owners[cls.id] = list(found.values())
+        return self._owners[cls.id]
 
     def classes(self, name: str, path: str | None) -> list[Definition]:
         """Return the class that a name means in a file, if it is known which."""
-        return [
-            found.definition
-            for found in self.resolve(name, path)[:1]
-            if found.definition.kind in TYPE_KINDS and (found.via != "name" or found.n_rivals <= _MAX_GUESSES)
-        ]
+        key = (name, path)
+        if key not in self._classes:
+            self._classes[key] = [
+                found.definition
+                for found in self.resolve(name, path)[:1]
+                if found.definition.kind in TYPE_KINDS
+                and (found.via != "name" or found.n_rivals <= _MAX_GUESSES)
+            ]
+        return self._classes[key]
 
     def own_modules(self) -> list[str]:
         """Return the local names of the repository's modules that the buffer imports."""
@@ -217,6 +260,8 @@ class Resolver:
         """Return what `name` means inside of a module: defined there, or imported there from elsewhere."""
         candidates = self._named.get(name) or self.in_file(path)
         found = [d for d in candidates if d.path == path and d.name == name]
+        if len(found) > 1:  # in the file's order, whichever names were read before
+            found.sort(key=lambda d: (d.span.start_byte, -d.span.end_byte))
         top_level = [d for d in found if d.qualified_name == name]
         if top_level or depth == 0:
             return top_level or found

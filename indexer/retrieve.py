@@ -29,7 +29,7 @@ from indexer.retrievers import (
     by_vector,
     lines_around,
 )
-from indexer.symbols import read_surroundings
+from indexer.standing import Document, Standing
 from indexer.types import (
     Definition,
     Embedder,
@@ -79,6 +79,7 @@ def retrieve(  # noqa: PLR0913 - the query, and each thing that it is answered f
     clock: Callable[[], float],
     own_files: OwnFiles | None = None,
     overlays: Overlays | None = None,
+    standing: Standing | None = None,
 ) -> RetrievalResult:
     """Return the definitions that the text at a cursor is likely to need, best first.
 
@@ -92,22 +93,26 @@ def retrieve(  # noqa: PLR0913 - the query, and each thing that it is answered f
         clock: Seconds, monotonic.
         own_files: The buffers that were read before; without them each retrieval reads its own anew.
         overlays: Other buffers that were not saved.
+        standing: What was worked out for the last documents; without it all is worked out anew.
     """
+    document = Document() if standing is None else standing.document(query.path)
     run = _Run()
     deadline = _Deadline(clock, query.deadline_ms)
     with_vectors = (vectors, embedder) if vectors is not None and embedder is not None else None
     source: DefinitionSource = catalogue
+    n_overlaid = 0
     if overlays is not None:
+        n_overlaid = overlays.n_changes  # before they are read: a change meanwhile counts for the next time
         with contextlib.suppress(IndexerError):  # likewise
             source = overlays.over(source, query.path)
+    own: Sequence[Definition] = ()
     if query.path is not None:
-        own: Sequence[Definition] = ()
         with contextlib.suppress(IndexerError):  # whoever asks the catalogue next says so
             own = (own_files or OwnFiles()).definitions(query, catalogue)
         source = WithBuffer(source, query.path, own)
         run.elapsed_ms["own_file"] = deadline.elapsed_ms()
     ask: dict[Retriever, Callable[[], Sequence[Hit]]] = {
-        "symbol": lambda: by_symbols(query, read_surroundings(query.prefix, query.suffix), source),
+        "symbol": lambda: by_symbols(query, source, document, own, n_overlaid),
         "bm25": lambda: by_terms(lines_around(query.prefix, query.suffix, *TERM_LINES), source),
     }
     if with_vectors is None:

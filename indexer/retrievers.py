@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from indexer.buffer import imports_of_buffer
 from indexer.candidates import find_candidates
-from indexer.resolve import DefinitionSource, Resolver
-from indexer.symbols import Surroundings
+from indexer.resolve import DefinitionSource
+from indexer.standing import Document
+from indexer.symbols import read_surroundings
 from indexer.terms import split_identifiers
 from indexer.types import Definition, Embedder, RetrievalQuery
 
@@ -50,12 +51,29 @@ class Hit:
     detail: str
 
 
-def by_symbols(query: RetrievalQuery, around: Surroundings, catalogue: DefinitionSource) -> list[Hit]:
-    """Return the definitions that names near the cursor may mean."""
+def by_symbols(
+    query: RetrievalQuery,
+    catalogue: DefinitionSource,
+    document: Document,
+    own: Sequence[Definition] = (),
+    n_overlaid: int = 0,
+) -> list[Hit]:
+    """Return the definitions that names near the cursor may mean.
+
+    Args:
+        query: The cursor.
+        catalogue: With the buffers over it.
+        document: What is kept of this one.
+        own: What its buffer defines.
+        n_overlaid: How often other buffers have changed.
+    """
+    around = read_surroundings(query.prefix, query.suffix, document.reader)
     imports = imports_of_buffer(query.prefix, query.path, around.n_uses, catalogue)
-    resolver = Resolver(catalogue, query.path, imports)
-    found = find_candidates(around, path=query.path, resolver=resolver, source=catalogue)
-    return [Hit(candidate.definition, candidate.detail) for candidate in found[:N_PER_RETRIEVER]]
+    inference = document.inference(query.path, catalogue, imports, own, n_overlaid)
+    found = find_candidates(around, path=query.path, inference=inference, source=catalogue)
+    return [
+        Hit(document.current(candidate.definition), candidate.detail) for candidate in found[:N_PER_RETRIEVER]
+    ]
 
 
 def by_terms(text: str, catalogue: DefinitionSource, n: int = N_PER_RETRIEVER) -> list[Hit]:
