@@ -56,7 +56,7 @@ class Overlap:
         Raises:
             Cancelled: The turn was.
         """
-        given = definitions.given_to(request)
+        given = definitions.given_to(request, window.prompt)
         trial = self._writer.trial()
 
         def decide() -> Decided:
@@ -75,7 +75,7 @@ class Overlap:
                     written = self._writer.write(window, given, encode_ms=0.0, cancelled=trial.is_over)
                     n_held = written.n_reused
                     if "left out" in written.fed.temperatures:
-                        written = None  # what the line had is not at hand any more
+                        written = None  # what seemed to be at hand was damaged
                     decided = (
                         self._first_decided(asked, request)
                         if written is None

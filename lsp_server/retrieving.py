@@ -79,9 +79,20 @@ class DefinitionSource:
         twin._keeper = copy(self._keeper)  # noqa: SLF001 - it is this very class
         return twin
 
-    def given_to(self, request: CompletionRequest) -> tuple[Retrieved, ...] | None:
-        """Return what the cursor's line was given last; None if it was not completed just before."""
-        return self._keeper.given_on(_place(request))
+    def given_to(self, request: CompletionRequest, window: Prompt) -> tuple[Retrieved, ...] | None:
+        """Return what the cursor's line was given last, if all of it is at hand.
+
+        Args:
+            request: The cursor.
+            window: Its prompt without definitions.
+
+        Returns:
+            None if the line was not completed just before, or if something has to be encoded again.
+        """
+        given = self._keeper.given_on(_place(request))
+        if given is None or any(self._feeding.cost_ms(window.sink, self._ids(row)) for row in given):
+            return None
+        return given
 
     def decide(self, request: CompletionRequest, window: Prompt) -> Decided:
         """Ask the index, and choose; remembers nothing. For any thread, while nothing is kept.

@@ -307,6 +307,21 @@ def test_a_keystroke_does_not_wait_for_an_index_that_says_the_same():
     assert n_passes == counted_alone.n_passes, "nothing is computed twice"
 
 
+def test_nothing_is_written_without_what_has_to_be_encoded_again():
+    editor, alone = Editor(), Editor()
+    alone.complete([A, B])
+    counted_alone = Scripted(alone)
+    counted_alone.may_answer.set()
+    counted_alone.complete_after(counted_alone.may_answer, [A, B], "y = f")
+    editor.complete([A, B])
+    editor.bank._store.memories.clear()
+    scripted = Scripted(editor)
+    scripted.may_answer.set()
+    trace = scripted.complete_after(scripted.may_answer, [A, B], "y = f")
+    assert temperatures(trace) == [COLD, COLD]
+    assert scripted.n_passes == counted_alone.n_passes
+
+
 def test_what_was_begun_with_the_wrong_definitions_is_ended_and_not_shown():
     editor = Editor()
     editor.complete([A, B])
