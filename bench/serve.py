@@ -30,7 +30,7 @@ from latency.sources import where
 from serve_client import Client, Status
 from serve_figures import Round, of_round, print_tables, ratios, rounded
 from serve_home import Home, as_far_apart_as_users_are, new_home
-from serve_typist import replay, storm
+from serve_typist import Sample, replay, storm
 
 from lsp_server.paths import Folders
 
@@ -62,6 +62,7 @@ async def measure(home: Home, sessions: Sequence[Session], n_slices: int) -> dic
         "idle": of_round(idle),
         "indexing": of_round(indexing),
         "ratio": ratios(idle.samples, indexing.samples),
+        "ratio_without_cold": ratios(*(_without_cold(one.samples) for one in (idle, indexing))),
         "memory_mb": memory,
     }
     return figures
@@ -131,6 +132,10 @@ def _taken_by(home: Home, clients: Sequence[Client]) -> dict[str, Any]:
 
 def _n_requests(session: Session, first: int) -> int:
     return sum(edit.pause_ms >= ASK_AFTER_MS for edit in session.edits[first:])
+
+
+def _without_cold(samples: Sequence[Sample]) -> list[Sample]:
+    return [sample for sample in samples if sample.kind != "cold"]
 
 
 def _say(what: str) -> None:

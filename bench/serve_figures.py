@@ -96,7 +96,7 @@ def print_tables(figures: Mapping[str, Any]) -> None:
         for name, row in rows.items():
             table.add_row(name, *(str(row.get(column, "")) for column in _COLUMNS))
     console.print(table)
-    console.print(figures["ratio"], figures["memory_mb"])
+    console.print(figures["ratio"], figures["ratio_without_cold"], figures["memory_mb"])
 
 
 def _share(values: Sequence[bool]) -> float | None:
