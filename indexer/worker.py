@@ -22,6 +22,7 @@ from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from typing import Any, TypeVar
 
+from indexer.courtesy import Courtesy
 from indexer.errors import IndexerError, StoreError
 from indexer.folders import private_folder
 from indexer.open_index import EmbedderSource, OpenIndex
@@ -136,6 +137,7 @@ class _Worker:
         self, index_dir: Path, embedders: EmbedderSource, server: ChromaServer | None, version: str
     ) -> None:
         self.stopping = threading.Event()
+        self._courtesy = Courtesy(self.stopping)
         self._index_dir = index_dir
         self._embedders = embedders
         self._server = server
@@ -213,6 +215,7 @@ class _Worker:
                     send(connection, {"event": asdict(progress)})
 
         def gone() -> bool:
+            self._courtesy.give_way()  # asked between two batches
             # An asker that waits for its answer sends nothing: whatever can be read is the end.
             return self.stopping.is_set() or connection.poll()
 
@@ -232,6 +235,7 @@ class _Worker:
         return self._status(connection, params)
 
     def _retrieve(self, connection: Connection, params: dict[str, Any]) -> dict[str, Any]:
+        self._courtesy.asked()
         with self._using(Path(params["root"])) as index:
             result = index.retrieve(query_from_json(params["query"]))
         return self._sent[connection].result_to_json(result)
