@@ -25,7 +25,7 @@ from lsp_server.paths import Folders
 from lsp_server.server.buffer import Position, TextBuffer
 
 HERE = Path(__file__).resolve()
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 
 class FakeService:

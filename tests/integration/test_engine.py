@@ -17,7 +17,7 @@ from typing import Any, Self
 import psutil
 import pytest
 from fake_engine import PATIENCE_S, Editor, engine_command, folders_in, meeting_in, serve_command
-from fakes import wait_for
+from fakes import wait_for as wait_until
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -30,6 +30,10 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="these look at U
 
 URI = "file:///a.py"
 BROKEN = [sys.executable, "-c", "raise SystemExit('the model is on fire')"]
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    wait_until(condition, PATIENCE_S)  # each may take a few processes' starts, on a busy machine
 
 
 class Place:
