@@ -27,6 +27,11 @@ def test_a_buffer_reads_the_same_after_any_keystrokes(keystrokes: list[str]) -> 
             assert read_surroundings(prefix, suffix, reader) == read_surroundings(prefix, suffix)
 
 
+@pytest.mark.parametrize("line", ["    = Pool()", " : Pool = 3", "\tself.pool = 3"])
+def test_what_is_set_may_be_set_on_the_line_below(line: str) -> None:
+    assert read_surroundings(f"self.pool\n{line}", "").attributes == {("self", "pool")}
+
+
 @pytest.mark.parametrize(
     ("prefix", "found"),
     [
