@@ -28,6 +28,8 @@ from model.memory_store import MemoryStore
 from model.prompt import PromptDefinition, definition_ids, sink_ids
 from model.types import Memory, TokenCodec
 
+_ASK_AGAIN_S = 0.002
+
 __all__ = ["CoolableStore", "OursConcatenated", "OursWithMemories"]
 
 
@@ -106,9 +108,9 @@ class OursWithMemories:
             worker = threading.Thread(target=self._ahead.suggestion_shown, args=self._shown)
             worker.start()
             worker.join(pause_ms / 1e3)
-            if worker.is_alive():
+            while worker.is_alive():  # it may be between two completions, which nothing cancels
                 self._ahead.cancel()
-            worker.join()
+                worker.join(_ASK_AGAIN_S)
         self._warmer.wait_until_idle(max(0.0, ends - time.perf_counter()))
         self._held.enter_context(self._bank.foreground())
 
