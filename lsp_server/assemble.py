@@ -19,7 +19,7 @@ from lsp_server.document import find_root
 from lsp_server.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from indexer.client import IndexClient
     from indexer.vectors import ChromaServer
@@ -214,8 +214,14 @@ def start_model(
     )
 
 
-def start_host(folders: Folders, settings: Settings) -> Host:
-    """Return what the language server's connections share, which begins to load the model."""
+def start_host(folders: Folders, settings: Settings, problems: Sequence[str] = ()) -> Host:
+    """Return what the language server's connections share, which begins to load the model.
+
+    Args:
+        folders: The user's.
+        settings: The user's.
+        problems: What is wrong with the settings; each connection tells its editor.
+    """
     from lsp_server.server.host import Host
     from lsp_server.server.statistics import Statistics
 
@@ -228,4 +234,10 @@ def start_host(folders: Folders, settings: Settings) -> Host:
         gc.freeze()
         return model
 
-    return Host(settings, load, lambda: connect_index(folders), Statistics(folders.statistics_file))
+    return Host(
+        settings,
+        load,
+        lambda: connect_index(folders),
+        Statistics(folders.statistics_file),
+        problems=problems,
+    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 from rich.console import Console
 
-from lsp_server.cli_common import AsJson, user_environment
+from lsp_server.cli_common import AsJson, loaded_environment
 from lsp_server.console import complain
 from lsp_server.engine.serve import SUMMARY, run_serve
 from lsp_server.paths import Folders
@@ -63,18 +63,18 @@ def engine_process() -> None:
     from lsp_server.engine.finder import engine_meeting
     from lsp_server.engine.process import run_engine
 
-    folders, settings = user_environment()
+    folders, loaded = loaded_environment()
 
     def load_service() -> HostedServer:
         from lsp_server.engine.service import make_service
 
-        return make_service(folders, settings)
+        return make_service(folders, loaded)
 
     run_engine(
         engine_meeting(folders),
         make_service=load_service,
-        idle_s=settings.engine.idle_s,
-        is_outdated=lambda: load_settings(folders.config_file).settings != settings,
+        idle_s=loaded.settings.engine.idle_s,
+        is_outdated=lambda: load_settings(folders.config_file) != loaded,
     )
     sys.stderr.flush()
     os._exit(0)  # all that is kept was written; a model that is still being loaded holds nobody up

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -298,14 +298,19 @@ def span(line: int, character: int, end_line: int, end_character: int) -> dict[s
 
 
 def make_host(
-    model: Any = None, index: Any = None, settings: Settings | None = None, statistics: Any = None
+    model: Any = None,
+    index: Any = None,
+    settings: Settings | None = None,
+    statistics: Any = None,
+    problems: Sequence[str] = (),
 ) -> Host:
     model, index = model or FakeModel(), index or FakeIndex()
 
     def load(_):
         return model if hasattr(model, "complete") else model()
 
-    return Host(settings or Settings(), load, lambda: index, statistics or FakeStatistics())
+    statistics = statistics or FakeStatistics()
+    return Host(settings or Settings(), load, lambda: index, statistics, problems=problems)
 
 
 @asynccontextmanager

@@ -31,6 +31,7 @@ __all__ = ["GOODBYE", "Conversation", "Moves", "Phase"]
 GOODBYE: Final = "$/crosslight/goodbye"
 """An engine's last word when it ends as it should; never passed on."""
 _STATUS: Final = "didChangeStatus"
+_SHOW: Final = "window/showMessage"
 _REPLAY_ID: Final = "crosslight-replay"
 _MIRRORED: Final = frozenset(
     {
@@ -92,6 +93,8 @@ class Conversation:
         """What the next engine is to get after the replay."""
         self._news: bytes | None = None
         """What to tell the log once an engine goes on."""
+        self._shown: set[bytes] = set()
+        """What engines had the editor show; each engine would begin anew to tell what is wrong."""
         self._told: str | None = None
         """Why there is no engine, as the user was told last."""
         self._shows_status = False
@@ -140,6 +143,10 @@ class Conversation:
             if message.method == "$/progress":
                 self._ledger.progress(message)
             self._shows_status |= message.method == _STATUS
+            if message.method == _SHOW:
+                if message.body in self._shown:
+                    return moves
+                self._shown.add(message.body)
             moves.to_editor.append(message.body)
         return moves
 

@@ -131,13 +131,13 @@ def _users_engine() -> EngineSource:
 
 def _serve_alone(*, verbose: bool) -> NoReturn:
     from lsp_server import assemble  # noqa: PLC0415 - all there is
-    from lsp_server.cli_common import user_environment  # noqa: PLC0415
+    from lsp_server.cli_common import loaded_environment  # noqa: PLC0415
     from lsp_server.server.logs import set_up_logging  # noqa: PLC0415
     from lsp_server.server.stdio import serve_stdio  # noqa: PLC0415
 
     set_up_logging(verbose=verbose)
-    folders, settings = user_environment()
-    code = serve_stdio(lambda: assemble.start_host(folders, settings))
+    folders, loaded = loaded_environment()
+    code = serve_stdio(lambda: assemble.start_host(folders, loaded.settings, loaded.problems))
     sys.stderr.flush()
     os._exit(code)  # a model that is still being loaded, or a client that no longer reads, holds nobody up
 

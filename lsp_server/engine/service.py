@@ -10,7 +10,7 @@ from lsp_server.engine.hosting import BoundedSender
 from lsp_server.server.connection import run_connection
 
 if TYPE_CHECKING:
-    from lsp_server.config import Settings
+    from lsp_server.config import LoadedSettings
     from lsp_server.paths import Folders
     from lsp_server.server.host import Host
 
@@ -37,6 +37,6 @@ class HostedServer:
         self._host.close()
 
 
-def make_service(folders: Folders, settings: Settings) -> HostedServer:
+def make_service(folders: Folders, loaded: LoadedSettings) -> HostedServer:
     """Return the language server of a user, which begins to load its model in the background."""
-    return HostedServer(assemble.start_host(folders, settings))
+    return HostedServer(assemble.start_host(folders, loaded.settings, loaded.problems))

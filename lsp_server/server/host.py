@@ -51,6 +51,8 @@ class Host:
         load_model: Callable[[Callable[[str], None]], CompletingModel],
         connect_index: Callable[[], IndexAsker],
         statistics: Statistics,
+        *,
+        problems: Iterable[str] = (),
     ) -> None:
         """Begin to load the model.
 
@@ -59,6 +61,7 @@ class Host:
             load_model: Returns the model, given what to call with problems; called in a thread.
             connect_index: Returns what answers for indexes; called in a thread.
             statistics: Counts suggestions; closed with the host.
+            problems: What every user should know already, such as settings that cannot be read.
         """
         self.settings = settings
         self.statistics = statistics
@@ -70,7 +73,7 @@ class Host:
         self._listeners: list[Listener] = []
         self._repositories: dict[Path, _OpenRepository] = {}
         self._asker: IndexAsker | None = None
-        self._problems: list[str] = []
+        self._problems = list(problems)
         self.model = ModelThread(lambda: load_model(self._tell_problem), self._tell_model)
         self.model.start()
 

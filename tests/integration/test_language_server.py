@@ -216,6 +216,19 @@ def test_bad_settings_are_named_in_one_message_and_keep_their_defaults():
     serve(test)
 
 
+def test_what_is_wrong_with_the_settings_file_is_told_to_every_editor_once():
+    async def run():
+        host = make_host(problems=["config.toml: unknown setting `nope` is ignored"])
+        async with connected(host) as one, connected(host) as two:
+            for client in (one, two):
+                await client.initialize()
+                (message,) = await client.until(lambda client=client: client.told("window/showMessage"))
+                assert "`nope`" in message["message"]
+        await asyncio.to_thread(host.close)
+
+    asyncio.run(run())
+
+
 def test_settings_change_while_running():
     async def test(client):
         await client.initialize()

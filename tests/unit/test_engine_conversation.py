@@ -148,6 +148,18 @@ def test_another_engine_goes_on_and_the_editor_sees_one_line(talk: Talk) -> None
     assert talk.taken("editor") == [{"id": 9, "result": {"items": [1]}}]
 
 
+def test_what_was_shown_is_not_shown_again_by_the_next_engine(talk: Talk) -> None:
+    misspelt = {"type": 2, "message": "Crosslight: unknown setting"}
+    talk.engine_says("window/showMessage", params=misspelt)
+    talk.lost()
+    talk.find_another()
+    talk.taken("editor")
+    talk.engine_says("window/showMessage", params=misspelt)
+    assert talk.taken("editor") == []
+    talk.engine_says("window/showMessage", params={**misspelt, "message": "another cause"})
+    assert [m["params"]["message"] for m in talk.taken("editor")] == ["another cause"]
+
+
 def test_while_there_is_no_engine_completions_are_empty_and_the_rest_waits(talk: Talk) -> None:
     talk.lost()
     talk.says("textDocument/inlineCompletion", 2, {})
