@@ -13,7 +13,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from model.catalog import DEFAULT_MODEL
 
@@ -184,6 +184,14 @@ def read_table(
     return cls(**values)
 
 
+_IN_WORDS: Final[dict[type, str]] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+}
+
+
 def _problem_with(value: object, hint: object, metadata: types.MappingProxyType[Any, Any]) -> str | None:
     """Return what is wrong with a value for a field of this type, None if nothing is."""
     if typing.get_origin(hint) is Literal:
@@ -196,7 +204,7 @@ def _problem_with(value: object, hint: object, metadata: types.MappingProxyType[
         value = float(value)
     # bool is an int to isinstance, never to a user
     if not isinstance(value, typing.cast("type", hint)) or isinstance(value, bool) is not (hint is bool):
-        return f"must be {typing.cast('type', hint).__name__}, not {value!r}"
+        return f"must be {_IN_WORDS[typing.cast('type', hint)]}, not {value!r}"
     at_least, at_most = metadata.get("at_least"), metadata.get("at_most")
     if at_least is not None and typing.cast("float", value) < at_least:
         return f"must be at least {at_least}, not {value!r}"

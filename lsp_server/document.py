@@ -82,7 +82,10 @@ def open_document(cursor: Cursor) -> Document:
     lines = text.split("\n")
     where = f"{cursor.file}:{cursor.line}"
     if not 1 <= cursor.line <= len(lines):
-        raise UsageError(f"{where}: the file has {len(lines)} lines; name one of 1 to {len(lines)}")
+        n_lines = len(lines) - text.endswith("\n")  # nobody counts the empty one after the last line break
+        raise UsageError(
+            f"{where}: the file has {n_lines} line{'s' * (n_lines != 1)}; name one of 1 to {n_lines}"
+        )
     line_length = len(lines[cursor.line - 1].removesuffix("\r"))
     column = line_length + 1 if cursor.column is None else cursor.column
     if not 1 <= column <= line_length + 1:

@@ -81,7 +81,7 @@ def test_wrong_settings_are_named_once_and_nothing_else_breaks(without_model):
             assert status["options"]["debounceMs"] == -1
             texts = [one.message for one in editor.client.messages if "crosslight.typo" in one.message]
             assert len(texts) == 1
-            assert "`crosslight.debounceMs` must be int" in texts[0]
+            assert "`crosslight.debounceMs` must be a whole number" in texts[0]
 
     run(test())
 

@@ -52,8 +52,8 @@ def test_a_document_is_split_at_the_cursor(tmp_path, source, line, column, prefi
 @pytest.mark.parametrize(
     ("source", "line", "column", "said"),
     [
-        (b"ab\n", 3, 1, "has 2 lines"),
-        (b"ab\n", 0, 1, "has 2 lines"),
+        (b"ab\n", 3, 1, "has 1 line;"),
+        (b"ab\n", 0, 1, "has 1 line;"),
         (b"ab\n", 1, 4, "has 2 characters"),
         (b"ab\r\n", 1, 4, "has 2 characters"),
         (b"a\0b", 1, 1, "binary"),

@@ -26,10 +26,10 @@ def test_values_are_read_in_camel_case(wrapped):
     [
         ({"enabeld": False}, "unknown setting `crosslight.enabeld`"),
         ({"in_strings": False}, "unknown setting `crosslight.in_strings`"),
-        ({"enabled": "no"}, "`crosslight.enabled` must be bool"),
-        ({"enabled": 1}, "`crosslight.enabled` must be bool"),
+        ({"enabled": "no"}, "`crosslight.enabled` must be true or false"),
+        ({"enabled": 1}, "`crosslight.enabled` must be true or false"),
         ({"minProbability": 1.5}, "`crosslight.minProbability` must be at most 1.0"),
-        ({"minProbability": True}, "`crosslight.minProbability` must be float"),
+        ({"minProbability": True}, "`crosslight.minProbability` must be a number"),
         ({"disabledLanguages": "markdown"}, "must be a list of strings"),
         ({"disabledLanguages": [1]}, "must be a list of strings"),
         ({"multiLine": True}, "must be one of 'auto', 'never'"),
