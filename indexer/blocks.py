@@ -51,6 +51,8 @@ _NO_BLOCK = frozenset(b"import use export from".split())
 _RUBY_LAST = frozenset(b"do then {".split())
 _BASH_LAST = frozenset(b"then do else { in".split())
 _USUAL_STEPS = (2, 4, 8)
+_USUAL_UNITS = {"go": b"\t", **dict.fromkeys(("javascript", "typescript", "tsx", "ruby"), b"  ")}
+"""One step of indentation in most code of a language; four spaces in the others'."""
 _CLOSING_WORDS = {
     "ruby": re.compile(rb"(?:end|else|elsif|when|in|rescue|ensure)\b|\}"),
     "bash": re.compile(rb"(?:fi|done|esac|else|elif)\b|;;|\}"),
@@ -132,15 +134,18 @@ def next_line(below: bytes) -> bytes:
     return match[0] if match else b""
 
 
-def indentation_unit(source: bytes) -> bytes:
-    """Return one step of a file's indentation: a tab, or the most frequent step in spaces."""
+def indentation_unit(source: bytes, language: str | None = None) -> bytes:
+    """Return one step of a file's indentation: a tab, or the most frequent step in spaces.
+
+    Where the file shows none it is what most code of the language has.
+    """
     lines = [line for line in source.split(b"\n") if line.strip()]
     n_tabs = sum(line.startswith(b"\t") for line in lines)
     if n_tabs > sum(line.startswith(b"  ") for line in lines):
         return b"\t"
     columns = [indentation(line) for line in lines]
     steps = Counter(below - above for above, below in pairwise(columns) if below - above in _USUAL_STEPS)
-    return b" " * (steps.most_common(1)[0][0] if steps else 4)
+    return b" " * steps.most_common(1)[0][0] if steps else _USUAL_UNITS.get(language or "", b" " * 4)
 
 
 class _Reader:

@@ -56,7 +56,9 @@ def block_opening(cursor: AtCursor) -> str:
     source, opener = cursor.source, cursor.reading.opener
     if opener is None:
         return ""
-    body = opener.margin + indentation_unit(source) if opener.body_margin is None else opener.body_margin
+    body = opener.body_margin
+    if body is None:
+        body = opener.margin + indentation_unit(source + b"\n" + cursor.below, cursor.language)
     *above, line = source.split(b"\n")
     if line.strip():
         return "\n" + body.decode("utf-8", "replace")

@@ -29,6 +29,7 @@ _WHY_NOTHING = {
     "repeats_rest_of_line": "it would repeat what follows the cursor on its line",
     "repeats_next_line": "it would repeat the next line",
     "unbalanced": "it would close a bracket that is closed already",
+    "before_text": "the cursor stands in the indentation of a line that is written already",
     "inside_word": "it would run into the word after the cursor",
     "parses_worse": "the file would have more syntax errors with it",
 }

@@ -12,6 +12,7 @@ __all__ = ["FileStyle"]
 
 _INDENTATION = re.compile(r"[ \t]*")
 _USUAL_WIDTHS = (2, 4, 8)
+_TABBED = frozenset({"go"})
 _FEWEST_STEPS = 2
 """Steps into a deeper line that must be seen before a width is believed."""
 
@@ -26,15 +27,15 @@ class FileStyle:
     line_break: str
 
     @classmethod
-    def of(cls, prefix: str, suffix: str) -> FileStyle:
-        """Return the style of the text around a cursor."""
+    def of(cls, prefix: str, suffix: str, language: str | None = None) -> FileStyle:
+        """Return the style of the text around a cursor; of its language where no line is indented."""
         text = prefix + suffix
         n_crlf = text.count("\r\n")
         lines = [line for line in text.splitlines() if line.strip()]
         n_tabs = sum(line.startswith("\t") for line in lines)
         n_spaces = sum(line.startswith("  ") for line in lines)
         return cls(
-            tabs=n_tabs > n_spaces,
+            tabs=n_tabs > n_spaces or (n_tabs == n_spaces == 0 and language in _TABBED),
             width=_width(lines),
             line_break="\r\n" if n_crlf > text.count("\n") - n_crlf else "\n",
         )

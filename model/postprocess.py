@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from model.brackets import scan
+from model.brackets import CLOSERS, scan
 from model.layout import FileStyle
 from model.stops import repeats_following
 
@@ -25,6 +25,7 @@ SuppressionReason = Literal[
     "repeats_rest_of_line",  # it wrote what follows the cursor on its line
     "repeats_next_line",  # it wrote the line after the cursor's
     "unbalanced",  # it began with a bracket that closes what is closed already
+    "before_text",  # the cursor stands in the indentation of a line that is written already
     "inside_word",  # it would run into the word that follows the cursor
 ]
 
@@ -45,6 +46,7 @@ _PROSE = re.compile(
     r"|This (?:code|function|method|snippet) \w+s\b|To (?:complete|fix|implement) (?:the|this)\b"
     r"|I(?:'m| am| have| will)\b|As an AI\b)"
 )
+_CLOSER_OF = {opener: closer for closer, opener in CLOSERS.items()}
 _DOCUMENTS = frozenset({"markdown", "rst", "text"})
 
 
@@ -112,6 +114,8 @@ def finish(text: str, *, prefix: str, suffix: str, language: str | None = None) 
     """
     place = _place(prefix, suffix, language)
     text = text.replace("\r\n", "\n")
+    if not place.line.strip() and place.rest[:1].isspace() and not place.closers:
+        return Finished("", 0, "before_text")
     for reason, step in _STEPS:
         text = step(text, place)
         if not text.strip():
@@ -124,7 +128,8 @@ def finish(text: str, *, prefix: str, suffix: str, language: str | None = None) 
         return Finished("", 0, "unbalanced")
     if _RUNS_INTO_WORD.match(text[-1] + place.suffix[n_replaced : n_replaced + 1]):
         return Finished("", 0, "inside_word")
-    style = FileStyle.of(prefix[-_WINDOW_CHARACTERS:], suffix[:_WINDOW_CHARACTERS])
+    style = FileStyle.of(prefix[-_WINDOW_CHARACTERS:], suffix[:_WINDOW_CHARACTERS], language)
+    text = _with_closer_below(text, place, n_replaced)
     keep_end = bool(place.suffix[n_replaced:].partition("\n")[0].strip())
     text = style.apply(text, line=place.line, keep_end=keep_end)
     return Finished(text, min(n_replaced, _n_occurring(place.closers, text)), None)
@@ -181,8 +186,17 @@ def _without_rest_of_line(text: str, place: _Place) -> str:
         head = stripped[:length]
         # One or two letters meet by chance.
         if text.endswith(head) and (length > 2 or length == len(stripped) or not head[-1].isalnum()):
-            return text[: len(text) - length]
+            return text if _closes_itself(text, head, place) else text[: len(text) - length]
     return text
+
+
+def _closes_itself(text: str, head: str, place: _Place) -> bool:
+    """Whether the quotes at the end of the text close a string of its own, while those behind it open one."""
+    if head not in {'"', "'", "`", '"""', "'''"}:
+        return False
+    before = place.prefix + text
+    is_open = scan(before[: len(before) - len(head)], place.language).quote == head
+    return is_open and not scan(place.prefix, place.language).quote
 
 
 def _without_next_line(text: str, place: _Place) -> str:
@@ -230,6 +244,28 @@ def _fit_closers(text: str, place: _Place) -> tuple[str, int]:
     if best and text.endswith(closers[:best]):
         return text[: len(text) - best], 0
     return text, best
+
+
+def _with_closer_below(text: str, place: _Place, n_replaced: int) -> str:
+    """Put the bracket that closes what the cursor's line opened on a line of its own, indented like that one.
+
+    Only where the text fills the brackets' inside with lines of its own, and the bracket follows the text or
+    is replaced by it.
+    """
+    if not text.startswith("\n") or not place.line.rstrip().endswith(("{", "[", "(")):
+        return text
+    margin = place.line[: len(place.line) - len(place.line.lstrip())]
+    closing = _CLOSER_OF[place.line.rstrip()[-1]]
+    if place.suffix[n_replaced:].startswith(closing):
+        return f"{text.rstrip()}\n{margin}"
+    before = scan(place.prefix, place.language)
+    if before.quote or before.in_comment:
+        return text
+    for at, _ in scan(text, place.language).surplus[:1]:
+        head, _, indentation = text[:at].rpartition("\n")
+        if not indentation.strip():
+            return f"{head}\n{margin}{text[at:]}"
+    return text
 
 
 def _n_occurring(characters: str, text: str) -> int:

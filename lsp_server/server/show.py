@@ -40,6 +40,7 @@ EXPLANATIONS = {
     "repeats_rest_of_line": "the model wrote what follows on the line already",
     "repeats_next_line": "the model wrote the line that comes next already",
     "unbalanced": "the model closed a bracket that is closed already",
+    "before_text": "the cursor stands in the indentation of a line that is written already",
 }
 """Reason code -> what users are told."""
 

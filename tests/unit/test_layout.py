@@ -42,6 +42,14 @@ def test_generated_lines_get_the_files_style(file, line, text, expected):
     assert FileStyle.of(file, "").apply(text, line=line, keep_end=False) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "language", "tabs"),
+    [("", "go", True), ("a {\n    b\n}\n", "go", False), ("", "python", False), (TABS, "python", True)],
+)
+def test_a_file_that_shows_no_indentation_has_its_languages(text, language, tabs):
+    assert FileStyle.of(text, "", language).tabs is tabs
+
+
 def test_the_end_is_kept_where_something_follows_on_the_line():
     style = FileStyle.of("", "")
     assert style.apply("a \n  ", line="", keep_end=True) == "a\n  "

@@ -50,6 +50,15 @@ FITTED = [
     ("python", "x = 1  # see (a", "\n", " b))", "x = 1  # see (a b))\n"),
     ("bash", "case $1 in\n  ", "\nesac\n", "a) b ;;", "case $1 in\n  a) b ;;\nesac\n"),
     ("rust", "fn f<'a>(x: &'a str", "\n", ") -> &'a str {", "fn f<'a>(x: &'a str) -> &'a str {\n"),
+    # What fills brackets leaves the closing one on a line of its own, indented like the opening one's.
+    ("javascript", "  for (const v of values) {", "}\n", "\n    total += v;", "  for (const v of values) {\n    total += v;\n  }\n"),
+    ("javascript", "  go() {", "}\n}\n", "\n    this.n += 1;\n  }", "  go() {\n    this.n += 1;\n  }\n}\n"),
+    ("javascript", 'const o = f("/x").then((r) => {', "})\n", "\n  return r;\n  });", 'const o = f("/x").then((r) => {\n  return r;\n});\n'),
+    ("go", "func add(a int, b int) int {", "}\n", "\n    return a + b", "func add(a int, b int) int {\n\treturn a + b\n}\n"),
+    ("python", "x = foo(", ")\n", "\n    a,\n    b,", "x = foo(\n    a,\n    b,\n)\n"),
+    ("javascript", "go() {", " }\n", " return 1;", "go() { return 1; }\n"),
+    # Quotes that end a string of the text are not those that begin the next.
+    ("python", "x = ", "'b'\n", "a + 'c'", "x = a + 'c''b'\n"),
     # The next line again.
     ("python", "    x = 1", "\n    return x\n", "2\n    return x", "    x = 12\n    return x\n"),
     ("python", "    x = ", "\n    return x\n", "2\n    retu", "    x = 2\n    return x\n"),
@@ -109,6 +118,7 @@ SUPPRESSED = [
     ("python", "foo(x)", "\n", ")", "unbalanced"),
     ("javascript", "if (a) {\n  b();\n", "}\n", "}", "repeats_rest_of_line"),
     ("javascript", "if (a) {\n  b();\n", "\n}\n", "}", "unbalanced"),
+    ("python", "def f():\n", '    """A."""\n', '    """B."""', "before_text"),
     ("python", "x = round(f", "loat(n))\n", "lo", "inside_word"),
     ("python", "f = lambda d: ", "d.n\n", "d.apply(cart)", "inside_word"),
 ]  # fmt: skip

@@ -111,10 +111,19 @@ def test_elsewhere_one_line_is_wanted(language, prefix, suffix):
         ("python", "", ""),
         ("ruby", "class A\n  def f\n", "    "),
         ("javascript", "if (a) {\n", ""),
+        ("go", "func f() {", "\n\t"),
+        ("javascript", "foo((x) => {", "\n  "),
+        ("ruby", "def f", ""),
+        ("rust", "fn f() {", "\n    "),
     ],
 )
 def test_a_body_begins_in_the_files_own_style(language, prefix, expected):
     assert block_opening(AtCursor(language, prefix, "")) == expected
+
+
+def test_a_body_is_indented_as_the_lines_below_it_are():
+    cursor = AtCursor("javascript", "f((x) => {", "})\nif (a) {\n    b();\n}\n")
+    assert block_opening(cursor) == "\n    "
 
 
 FILLER = "def f(x):\n    return [x, (x)]\n\n\n" * 5000
