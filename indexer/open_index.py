@@ -54,7 +54,7 @@ class EmbedderSource:
                     self._embedder = self._make()
                 except Exception as error:  # noqa: BLE001 - anyone's, and the index works without it
                     return f"the embedder cannot be loaded: {error}"
-            return self._embedder or "no model is installed that makes them"
+            return self._embedder or "no model is installed under the name in the settings (`model.name`)"
 
 
 class OpenIndex:

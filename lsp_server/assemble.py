@@ -47,6 +47,35 @@ def open_store(folders: Folders) -> ModelStore:
     return ModelStore(folders.models)
 
 
+def configured_model(folders: Folders, settings: Settings) -> InstalledModel:
+    """Return the model that the settings name.
+
+    Raises:
+        NotInstalledError: There is none; the message says which setting names it, and the cures.
+        DamagedModelError: Its files are not whole.
+    """
+    from model.catalog import DEFAULT_MODEL, load_catalog
+    from model.errors import NotInstalledError
+
+    name, store = settings.model.name, open_store(folders)
+    try:
+        return store.find(name)
+    except NotInstalledError as error:
+        installed = ", ".join(one.name for one in store.list())
+        if name == DEFAULT_MODEL and not installed:
+            raise  # nothing was fetched yet: the store's own words have the one cure
+        pull = f", or run `crosslight model pull {name}`" if name in load_catalog() else ""
+        cure = (
+            f"write one there that is ({installed})"
+            if installed
+            else f"take the line out and run `crosslight model pull {DEFAULT_MODEL}`"
+        )
+        raise NotInstalledError(
+            f"`model.name` in {folders.config_file} is {name!r}, and no model of that name is installed: "
+            f"{cure}{pull}"
+        ) from error
+
+
 def connect_index(folders: Folders) -> IndexClient:
     """Return a connection to the index worker, which is started if none runs."""
     from indexer.client import IndexClient
@@ -190,7 +219,7 @@ def start_model(
     from model.state import DecodeState
     from model.tokenizer import Tokenizer
 
-    installed = open_store(folders).find(settings.model.name)
+    installed = configured_model(folders, settings)
     session = load_session(installed, settings)
     tokenizer = Tokenizer.from_file(installed.folder / "tokenizer.json", installed.manifest.control)
     longest = max(settings.completion.max_line_tokens, settings.completion.max_block_tokens)

@@ -18,6 +18,7 @@ from indexer.errors import IndexerError
 from lsp_server import assemble
 from lsp_server.config import LoadedSettings, Settings
 from lsp_server.paths import Folders
+from model.catalog import load_catalog
 from model.disk import human_bytes
 from model.errors import ModelError, NotInstalledError
 from model.processor import detect_processor
@@ -140,8 +141,8 @@ def check_model(folders: Folders, settings: Settings) -> list[Finding]:
         store.verify(name)
         installed = store.find(name)
         found = Finding("model", "ok", f"{name}, every file verified, {human_bytes(installed.size_bytes)}")
-    except NotInstalledError:
-        return [Finding("model", "error", f"{name} is not installed", f"crosslight model pull {name}")]
+    except NotInstalledError as error:
+        return [_not_installed(error, folders, settings)]
     except ModelError as error:
         return [Finding("model", "error", str(error), f"crosslight model pull {name} --force")]
     try:
@@ -153,6 +154,17 @@ def check_model(folders: Folders, settings: Settings) -> list[Finding]:
         found,
         Finding("provider", "ok", f"{session.provider}: {fell_back}" if fell_back else session.provider),
     ]
+
+
+def _not_installed(error: NotInstalledError, folders: Folders, settings: Settings) -> Finding:
+    name = settings.model.name
+    if name in load_catalog():
+        return Finding("model", "error", f"{name} is not installed", f"crosslight model pull {name}")
+    try:
+        assemble.configured_model(folders, settings)
+    except ModelError as explained:
+        return Finding("model", "error", str(explained))
+    return Finding("model", "error", str(error))  # it came in between
 
 
 def check_index(folders: Folders) -> Finding:

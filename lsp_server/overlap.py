@@ -16,7 +16,7 @@ from indexer.types import Retrieved
 from lsp_server.choice import Choice
 from lsp_server.phases import PhaseClock
 from lsp_server.requests import CompletionRequest
-from lsp_server.retrieving import Decided, DefinitionSource, in_background
+from lsp_server.retrieving import WITHOUT_RETRIEVAL, Decided, DefinitionSource, in_background
 from lsp_server.writing import Window, Writer, Written
 from model.turns import Awaiting
 
@@ -97,7 +97,7 @@ class Overlap:
         try:
             return self._awaiting.result(asked, None if request.encode_ms is None else patience_ms / 1e3)
         except TimeoutError:
-            why = f"completed without retrieval: the index had not answered after {patience_ms} ms"
+            why = f"{WITHOUT_RETRIEVAL}: the index had not answered after {patience_ms} ms"
             return Decided(Choice(()), notes=(why,))
 
     def _decided(self, asked: Future[Decided], given: Sequence[Retrieved], elapsed_ms: float) -> Decided:

@@ -23,8 +23,10 @@ from lsp_server.requests import CompletionRequest
 from model.prompt import Prompt, PromptDefinition, definition_ids
 from model.types import TokenCodec
 
-__all__ = ["Decided", "DefinitionSource", "in_background"]
+__all__ = ["WITHOUT_RETRIEVAL", "Decided", "DefinitionSource", "in_background"]
 
+WITHOUT_RETRIEVAL: Final = "completed without retrieval"
+"""How the note begins that says so."""
 _ASKED_FOR: Final = 2
 """Times as many definitions are retrieved as there are places: spare ones, and those to encode ahead."""
 _EXAMPLES: Final = 36
@@ -116,7 +118,7 @@ class DefinitionSource:
         try:
             result = request.retrieve(query)
         except IndexerError as error:
-            return Decided(Choice(()), notes=(f"completed without retrieval: {error}",))
+            return Decided(Choice(()), notes=(f"{WITHOUT_RETRIEVAL}: {error}",))
         n = settings.definitions
         rows = result.retrieved[: _ASKED_FOR * n]
         costs_ms = [self._feeding.cost_ms(window.sink, self._ids(row)) for row in rows]

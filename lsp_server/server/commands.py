@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from lsp_server.server.model_thread import ModelUnavailableError
+from lsp_server.server.model_thread import ModelState, ModelUnavailableError
 from lsp_server.server.options import camel_case
 from lsp_server.server.show import EXPLANATIONS
 
@@ -68,9 +68,10 @@ def status(ls: CrosslightServer, *_: object) -> dict[str, Any]:
         last = {
             "uri": answer.uri,
             "reason": answer.reason,
-            "explanation": EXPLANATIONS.get(answer.reason, answer.reason) if answer.reason else None,
+            "explanation": _explanation(answer.reason, model.state),
             "source": answer.source,
             "latencyMs": round(answer.latency_ms, 1),
+            "retrievalNotes": list(answer.retrieval_notes),
         }
     return {
         "version": ls.version,
@@ -103,6 +104,12 @@ def status(ls: CrosslightServer, *_: object) -> dict[str, Any]:
         "running": model.n_jobs,
         "last": last,
     }
+
+
+def _explanation(reason: str | None, model: ModelState) -> str | None:
+    if reason == "model_missing" and model.kind == "missing":
+        return model.message  # it has the names, and the cure
+    return EXPLANATIONS.get(reason, reason) if reason else None
 
 
 async def clear_caches(ls: CrosslightServer, *_: object) -> None:

@@ -18,6 +18,7 @@ from pygls.exceptions import JsonRpcException
 
 from lsp_server.server.features import new_server
 from lsp_server.server.host import Host
+from lsp_server.server.logs import CONNECTION
 from lsp_server.server.protocol import ConnectionServer
 
 __all__ = ["Reader", "Sender", "run_connection"]
@@ -98,6 +99,7 @@ async def run_connection(reader: Reader, sender: Sender, host: Host) -> int:
 
 
 async def _read(reader: Reader, server: ConnectionServer) -> None:
+    CONNECTION.set(server)  # in this task, and in all that it starts
     while True:
         try:
             body = await _message(reader)

@@ -19,7 +19,7 @@ from lsp_server.server.indexing import IndexState
 from lsp_server.server.logs import OURS, Forwarder
 from lsp_server.server.model_thread import ModelState
 from lsp_server.server.options import read_options
-from lsp_server.server.places import WorkspaceFolders
+from lsp_server.server.places import WorkspaceFolders, path_of
 from lsp_server.server.protocol import ConnectionServer
 from lsp_server.server.session import Answer, Session
 
@@ -76,7 +76,7 @@ class CrosslightServer(ConnectionServer):
         """Hear of the model and the indexes, and open the folders' repositories."""
         loop = asyncio.get_running_loop()
         self.listener = Listener(loop, self._note_model, self._note_index, self._note_problem)
-        self._log = Forwarder(loop, self.editor.log)
+        self._log = Forwarder(loop, self.editor.log, self)
         logging.getLogger(OURS).addHandler(self._log)
         self.host.listen(self.listener)
         self.editor.on_model(self.host.model.state)
@@ -116,7 +116,7 @@ class CrosslightServer(ConnectionServer):
     def _note_answer(self, answer: Answer) -> None:
         if answer.reason is not None:
             level = logging.DEBUG if answer.reason in _UNREMARKABLE else logging.INFO
-            log.log(level, "nothing is shown: %s", answer.reason)
+            log.log(level, "nothing is shown in %s: %s", _name_of(answer.uri), answer.reason)
 
     def _note_model(self, state: ModelState) -> None:
         self.editor.on_model(state)
@@ -136,3 +136,9 @@ class CrosslightServer(ConnectionServer):
 
     def _note_problem(self, text: str) -> None:
         self.editor.show(text, f"Crosslight: {text}")
+
+
+def _name_of(uri: str) -> str:
+    """Return what a document is called in the log; of no file the scheme alone, some hold the text itself."""
+    path = path_of(uri)
+    return str(path) if path is not None else uri.partition(":")[0] + ":"

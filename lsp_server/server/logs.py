@@ -11,11 +11,14 @@ import contextlib
 import logging
 import sys
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Final
 
-__all__ = ["OURS", "Forwarder", "set_up_logging", "text_of"]
+__all__ = ["CONNECTION", "OURS", "Forwarder", "set_up_logging", "text_of"]
 
 OURS: Final = "lsp_server"
+CONNECTION: Final[ContextVar[object]] = ContextVar("connection", default=None)
+"""Whose messages a task handles: what it logs concerns that editor alone. None: it concerns all."""
 _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _FOREIGN: Final = ("pygls", "asyncio")
 
@@ -60,13 +63,26 @@ class Forwarder(logging.Handler):
     """Passes the log on to one editor, in its event loop."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, send: Callable[[logging.LogRecord, str], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        send: Callable[[logging.LogRecord, str], None],
+        connection: object = None,
     ) -> None:
+        """Pass nothing on yet.
+
+        Args:
+            loop: Of the editor's connection.
+            send: Called in it, with a record and its text.
+            connection: The editor's, as `CONNECTION` has it.
+        """
         super().__init__(logging.INFO)
+        self._connection = connection
         self._loop = loop
         self._send = send
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Pass a line on."""
+        """Pass a line on, unless it is about another editor."""
+        if CONNECTION.get() not in {None, self._connection}:
+            return
         with contextlib.suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(self._send, record, f"{record.name}: {text_of(record)}")

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from cattrs import Converter
 from lsprotocol import types
-from pygls.exceptions import JsonRpcInvalidParams
+from pygls.exceptions import JsonRpcInvalidParams, JsonRpcMethodNotFound
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import (
     JsonRPCNotification,
@@ -104,6 +104,9 @@ class ConnectionServer(LanguageServer):
 
     def report_server_error(self, error: Exception, source: type[Exception]) -> None:
         """Write an error to the log; what a message was about may be a user's code, and is left out."""
+        if isinstance(error, JsonRpcMethodNotFound):
+            log.warning("the editor sent what is not served here: %s", error.message)  # the method's name
+            return
         log.error("%s: %s", source.__name__, type(error).__name__)
         log.debug("the error", exc_info=error)
 

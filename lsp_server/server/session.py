@@ -17,6 +17,7 @@ from typing import Final
 
 from indexer.types import RelatedQuery
 from lsp_server.requests import CompletionRequest
+from lsp_server.retrieving import WITHOUT_RETRIEVAL
 from lsp_server.server.buffer import Position
 from lsp_server.server.documents import Document, Documents
 from lsp_server.server.evidence import completion_request, overlay_others
@@ -69,6 +70,9 @@ class Answer:
     source: str = ""
     """`model`, or `known` where the model was not asked."""
     latency_ms: float = 0.0
+    """From the request to its answer, also where that was nothing."""
+    retrieval_notes: tuple[str, ...] = ()
+    """What retrieval left out of the model's evidence, or why there was none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +159,7 @@ class Session:
         Raises:
             asyncio.CancelledError: The caller was cancelled; the model's run ends, too.
         """
+        started = time.monotonic()
         if (older := self._asking.get(request.uri)) is not None:
             older.cancel()
         asking = asyncio.create_task(self._suggest(request))
@@ -162,11 +167,11 @@ class Session:
         try:
             return await asking
         except _Nothing as nothing:
-            self._note(Answer(request.uri, nothing.reason))
+            self._note(_nothing(request, nothing.reason, started))
         except asyncio.CancelledError:
             me = asyncio.current_task()
             if me is not None and me.cancelling():
-                self._note(Answer(request.uri, "cancelled"))
+                self._note(_nothing(request, "cancelled", started))
                 raise
             # by a newer one, which tells its own reason
         finally:
@@ -178,7 +183,7 @@ class Session:
         started = time.monotonic()
         cursor = self._cursor(request)
         known = self.suggestions.find(request.uri, cursor.prefix, cursor.suffix)
-        if known is not None and (known.text or not request.invoked):
+        if known is not None and (known.text or not request.invoked) and not known.is_stopgap:
             self._note(Answer(request.uri, known.reason, "known", (time.monotonic() - started) * 1e3))
             return self._offer(cursor, known)
         if not request.invoked:
@@ -194,14 +199,15 @@ class Session:
         trace = await self._complete(completion)
         reason = why_not_this(self.options, trace, invoked=request.invoked)
         text, replaces = ("", 0) if reason else (trace.text, trace.replaces)
-        known = Known(uuid.uuid4().hex, text, replaces, reason=reason)
+        was_late = any(note.startswith(WITHOUT_RETRIEVAL) for note in trace.retrieval_notes)
+        known = Known(uuid.uuid4().hex, text, replaces, reason=reason, was_late=was_late)
         if reason != "deadline":  # there may be more time when it is asked again
             self.suggestions.keep(request.uri, cursor.prefix, cursor.suffix, known)
         latency_ms = (time.monotonic() - started) * 1e3
         self._pace.answered(trace.phases_ms.get("total", latency_ms))
         self.last_trace = trace
         cursor.check_current()  # what was typed meanwhile may be how it begins: the next request finds it
-        self._note(Answer(request.uri, reason, "model", latency_ms))
+        self._note(Answer(request.uri, reason, "model", latency_ms, trace.retrieval_notes))
         shown = None if reason else trace
         self.host.model.submit(lambda model: model.work_ahead(completion, shown), ahead=True)
         return self._offer(cursor, known)
@@ -274,6 +280,10 @@ class Session:
     def _note(self, answer: Answer) -> None:
         self.last = answer
         self.on_answer(answer)
+
+
+def _nothing(request: Request, reason: str, started: float) -> Answer:
+    return Answer(request.uri, reason, latency_ms=(time.monotonic() - started) * 1e3)
 
 
 def _suggestion(cursor: _Cursor, known: Known) -> Suggestion | None:

@@ -24,7 +24,8 @@ EXPLANATIONS = {
     "in_string": "suggestions in strings are switched off in the editor's settings",
     "in_comment": "suggestions in comments are switched off in the editor's settings",
     "model_loading": "the model is being loaded",
-    "model_missing": "no model is installed; run `crosslight model pull`",
+    "model_missing": "the model that the settings name (`model.name`) is not installed; "
+    "`crosslight model list` names those that are, `crosslight model pull` fetches one",
     "model_failed": "the model cannot be loaded; `crosslight doctor` says more",
     "superseded": "a newer request or edit came first",
     "cancelled": "the editor no longer wanted it",

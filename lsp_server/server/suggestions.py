@@ -34,6 +34,13 @@ class Known:
     """Characters of the suggestion that stand before the cursor already."""
     reason: str | None = None
     """Why nothing is shown, where nothing is."""
+    was_late: bool = False
+    """Whether the index did not answer in time for it."""
+
+    @property
+    def is_stopgap(self) -> bool:
+        """Whether the same place is better asked about again; what is being typed already stays as it is."""
+        return self.was_late and self.n_typed == 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The language server over streams in memory, with a model and an index that do as they are told."""
 
 import asyncio
+import logging
 
 import pytest
 from lsp_harness import FakeIndex, FakeModel, ResponseError, connected, make_host, serve, span
@@ -354,6 +355,22 @@ async def test_the_last_completion_is_explained(client):
 
 
 @opened()
+async def test_a_suggestion_made_without_a_late_index_is_typed_through_but_not_given_again(client):
+    note = "completed without retrieval: the index had not answered after 1000 ms"
+    client.model.notes = (note,)
+    await client.suggest(URI, 0, 4)
+    assert (await client.command("crosslight.status"))["last"]["retrievalNotes"] == [note]
+    client.model.notes = ()
+    client.insert(URI, 0, 4, "d")
+    assert (await client.suggest(URI, 0, 5, invoked=False))["insertText"] == "one()"
+    assert len(client.model.requests) == 1
+    client.change(URI, {"range": span(0, 4, 0, 5), "text": ""})
+    await client.suggest(URI, 0, 4)
+    assert len(client.model.requests) == 2
+    assert (await client.command("crosslight.status"))["last"]["retrievalNotes"] == []
+
+
+@opened()
 async def test_cleared_caches_ask_the_model_anew(client):
     await client.suggest(URI, 0, 4)
     await client.command("crosslight.clearCaches")
@@ -430,6 +447,29 @@ def test_a_client_that_dies_leaves_nothing_running():
         assert model.n_cancelled == 1
         await asyncio.to_thread(host.close)
         assert model.is_closed
+
+    asyncio.run(run())
+
+
+def test_what_is_logged_of_a_session_reaches_its_own_editor_alone(tmp_path, caplog):
+    caplog.set_level(logging.INFO, "lsp_server")
+
+    async def run():
+        host = make_host()
+        uri, where = (tmp_path / "a.py").as_uri(), {"line": 0, "character": 0}
+        async with connected(host) as one, connected(host) as two:
+            for client in (one, two):
+                await client.initialize()
+            with pytest.raises(ResponseError):
+                await one.ask("textDocument/hover", {"textDocument": {"uri": uri}, "position": where})
+            assert await one.suggest(uri, 0, 0) is None
+            await one.until(lambda: len(one.told("window/logMessage")) > 1)
+            await two.command("crosslight.status")
+            lines = [line["message"] for line in one.told("window/logMessage")]
+            assert any("textDocument/hover" in line for line in lines)
+            assert any(f"{tmp_path / 'a.py'}: not_open" in line for line in lines)
+            assert two.told("window/logMessage") == []
+        await asyncio.to_thread(host.close)
 
     asyncio.run(run())
 
