@@ -186,12 +186,15 @@ def _without_rest_of_line(text: str, place: _Place) -> str:
         head = stripped[:length]
         # One or two letters meet by chance.
         if text.endswith(head) and (length > 2 or length == len(stripped) or not head[-1].isalnum()):
-            return text if _closes_itself(text, head, place) else text[: len(text) - length]
+            return "" if _closes_itself(text, head, place) else text[: len(text) - length]
     return text
 
 
 def _closes_itself(text: str, head: str, place: _Place) -> bool:
-    """Whether the quotes at the end of the text close a string of its own, while those behind it open one."""
+    """Whether the quotes at the end of the text close a string of its own, while those behind it open one.
+
+    The text says in other words what stands there; without its quotes it would open what nothing closes.
+    """
     if head not in {'"', "'", "`", '"""', "'''"}:
         return False
     before = place.prefix + text

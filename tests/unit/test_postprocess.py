@@ -57,8 +57,6 @@ FITTED = [
     ("go", "func add(a int, b int) int {", "}\n", "\n    return a + b", "func add(a int, b int) int {\n\treturn a + b\n}\n"),
     ("python", "x = foo(", ")\n", "\n    a,\n    b,", "x = foo(\n    a,\n    b,\n)\n"),
     ("javascript", "go() {", " }\n", " return 1;", "go() { return 1; }\n"),
-    # Quotes that end a string of the text are not those that begin the next.
-    ("python", "x = ", "'b'\n", "a + 'c'", "x = a + 'c''b'\n"),
     # The next line again.
     ("python", "    x = 1", "\n    return x\n", "2\n    return x", "    x = 12\n    return x\n"),
     ("python", "    x = ", "\n    return x\n", "2\n    retu", "    x = 2\n    return x\n"),
@@ -119,6 +117,9 @@ SUPPRESSED = [
     ("javascript", "if (a) {\n  b();\n", "}\n", "}", "repeats_rest_of_line"),
     ("javascript", "if (a) {\n  b();\n", "\n}\n", "}", "unbalanced"),
     ("python", "def f():\n", '    """A."""\n', '    """B."""', "before_text"),
+    # The quotes that end the text's own string are not those that begin the next one.
+    ("python", "def f():\n    ", '"""A."""\n', '"""B."""', "repeats_rest_of_line"),
+    ("python", "f(", "'b')\n", "a, 'c'", "repeats_rest_of_line"),
     ("python", "x = round(f", "loat(n))\n", "lo", "inside_word"),
     ("python", "f = lambda d: ", "d.n\n", "d.apply(cart)", "inside_word"),
 ]  # fmt: skip
