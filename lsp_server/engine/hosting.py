@@ -25,6 +25,8 @@ _GREETING_S: Final = 10.0
 _MAX_GREETING_BYTES: Final = 4096
 _MAX_UNREAD_BYTES: Final = 64 << 20
 _FAREWELL_S: Final = 2.0
+_LOOK_S: Final = 20.0
+"""Between two looks at the settings file, while an editor is there."""
 OUTDATED: Final = (
     "The settings file has changed since the engine was started. `crosslight engine stop` ends it; "
     "editors then start another one, which reads the file."
@@ -64,7 +66,13 @@ class Hosting:
     """The connections of one engine."""
 
     def __init__(
-        self, service: Service, *, version: str, idle_s: float, is_outdated: Callable[[], bool]
+        self,
+        service: Service,
+        *,
+        version: str,
+        idle_s: float,
+        is_outdated: Callable[[], bool],
+        look_s: float = _LOOK_S,
     ) -> None:
         """Wait for the first connection for `idle_s` seconds.
 
@@ -73,6 +81,7 @@ class Hosting:
             version: The program's.
             idle_s: How long to stay without an editor.
             is_outdated: Whether an engine that is started now would have other settings.
+            look_s: How often that is asked while an editor is there.
         """
         self.stopping = asyncio.Event()
         self._service = service
@@ -83,6 +92,9 @@ class Hosting:
         self._tasks: set[asyncio.Task[None]] = set()
         self._n_editors = 0
         self._end: asyncio.TimerHandle | None = None
+        self._look_s = look_s
+        self._was_outdated = False
+        self._look: asyncio.TimerHandle | None = None
         self._left()
 
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -108,8 +120,9 @@ class Hosting:
     async def close(self) -> None:
         """Take leave of every editor, so that none takes this end for a failure."""
         self.stopping.set()
-        if self._end is not None:
-            self._end.cancel()
+        for timer in (self._end, self._look):
+            if timer is not None:
+                timer.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -137,6 +150,9 @@ class Hosting:
         self._n_editors += 1
         if self._end is not None:
             self._end.cancel()
+        if self._look is None:
+            self._was_outdated = self._is_outdated()  # its greeting said so
+            self._look = asyncio.get_running_loop().call_later(self._look_s, self._look_at_settings)
         try:
             await self._service.run(reader, BoundedSender(writer))
         except asyncio.CancelledError:
@@ -156,6 +172,17 @@ class Hosting:
             self.stopping.set()
         else:
             self._end = asyncio.get_running_loop().call_later(self._idle_s, self.stopping.set)
+
+    def _look_at_settings(self) -> None:
+        """Tell the log, which every editor gets, when the settings file has become another one."""
+        self._look = None
+        if not self._n_editors or self.stopping.is_set():
+            return
+        is_outdated = self._is_outdated()
+        if is_outdated and not self._was_outdated:
+            log.warning(OUTDATED)
+        self._was_outdated = is_outdated
+        self._look = asyncio.get_running_loop().call_later(self._look_s, self._look_at_settings)
 
     def _greeting(self) -> dict[str, Any]:
         notice = OUTDATED if self._is_outdated() else None
