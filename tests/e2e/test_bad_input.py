@@ -288,7 +288,7 @@ def test_a_model_that_the_settings_ask_for_and_is_not_there_is_named(
     without_model.config_file.parent.mkdir(parents=True)
     without_model.config_file.write_text("[model]\nname = 'my-own'\n")
     line = without_model.complaint("complete", "app.py:6", "--no-retrieval", cwd=place)
-    assert "'my-own' is not installed" in line, line
+    assert "'my-own', and no model of that name is installed" in line, line
 
 
 OUTPUTS = ["--help", "model list", "cache info", "index .", "index . --json", "doctor --json", "--version"]
