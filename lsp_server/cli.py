@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict
 from functools import partial
@@ -31,6 +32,7 @@ from lsp_server.render import print_completion, print_definitions, print_finding
 from model.errors import ModelError
 
 if TYPE_CHECKING:
+    from indexer.client import IndexClient
     from indexer.report import IndexStatus
     from indexer.types import RetrievalQuery, RetrievalResult
     from lsp_server.completer import Retrieve
@@ -65,6 +67,10 @@ app.command("adapt")(cli_adapt.adapt)
 app.command("stats")(cli_stats.stats)
 app.command("serve", **cli_engine.SERVE_OPTIONS)(cli_engine.serve)
 app.command("engine-process", hidden=True)(cli_engine.engine_process)
+
+_ENDING_S = 3.0
+"""A run that was given up ends within so long; one that goes on is not waited for."""
+_LOOK_AGAIN_S = 0.1
 
 Root = Annotated[
     Path | None, typer.Option("--root", help="The repository's folder; told from the files if left out.")
@@ -149,7 +155,7 @@ def _open_retrieval(stack: ExitStack, folders: Folders, repository: Path) -> Ret
     """
     try:
         client = stack.enter_context(assemble.connect_index(folders))
-        status = client.open(repository)
+        status = _settled(client, repository)
         if not _is_whole(status):
             index_with_bar(client, repository, force=False)
         elif not status.is_indexing:
@@ -163,6 +169,17 @@ def _open_retrieval(stack: ExitStack, folders: Folders, repository: Path) -> Ret
 
         return refuse
     return partial(client.retrieve, repository.absolute())
+
+
+def _settled(client: IndexClient, repository: Path) -> IndexStatus:
+    """Return the state of an index; one that is being left half by a run just ended is told as left."""
+    until = time.monotonic() + _ENDING_S
+    while True:
+        status = client.open(repository)
+        has_all = status.n_embedded >= status.n_definitions
+        if not status.is_indexing or has_all or time.monotonic() > until:
+            return status
+        time.sleep(_LOOK_AGAIN_S)
 
 
 def _is_whole(status: IndexStatus) -> bool:
