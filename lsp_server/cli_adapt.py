@@ -32,7 +32,7 @@ def adapt(  # noqa: PLR0913, PLR0917 - options of a command
         Path, typer.Option("--output", "-o", metavar="FILE.safetensors", help="The adapter.")
     ] = Path("adapter.safetensors"),
     steps: Annotated[
-        int, typer.Option("--steps", min=1, help="Of the whole training; some 15 cases each.")
+        int, typer.Option("--steps", min=1, help="Of the whole training; some ten cases each.")
     ] = 300,
     hours: Annotated[
         float, typer.Option("--hours", min=0.0, help="End after so long; the same command goes on.")
