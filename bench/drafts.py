@@ -12,31 +12,25 @@ are made; the last line of output is one JSON object.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parent / "quality"))
 
+from case_benches import opened, options_for
 from cases import development_set
-from run import Indexes
+from latency.sources import where
 
 from indexer.at_cursor import AtCursor
-from indexer.open_index import EmbedderSource
 from indexer.scope import ScopeStop
 from indexer.syntax import block_opening, wants_multi_line
 from indexer.types import RetrievalQuery, RetrievalResult, Retrieved
-from lsp_server import assemble
 from lsp_server.completer import Completer, CompletionRequest, Retrieve, RunningModel
 from lsp_server.config import Settings
-from lsp_server.evaluation.arms import unhurried
 from lsp_server.evaluation.cases import Case
 from lsp_server.evaluation.choices import DRAWN_KINDS
 from lsp_server.evaluation.intervals import mean_with_interval
@@ -54,7 +48,6 @@ NEXT = "next keystroke"
 _TYPED = (1, 3)
 """Characters of the target that are typed before the completions of `NEXT`."""
 _ROUNDS = 2
-_NICENESS = 10
 
 
 class Asked:
@@ -165,45 +158,31 @@ class Measuring:
 
 def main() -> None:
     """Measure, and print the figures."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    folders = Folders.of_user()
-    parser.add_argument("--n", type=int, default=60, help="cases of each kind")
-    parser.add_argument("--kind", action="append", choices=DRAWN_KINDS, help="all if left out")
-    parser.add_argument("--cache", type=Path, default=folders.index.parent / "bench")
-    parser.add_argument("--models", type=Path, default=folders.models, help="where models are installed")
-    options = parser.parse_args()
-    os.nice(_NICENESS)
+    options = options_for(__doc__, n=60, n_help="cases of each kind", kinds=DRAWN_KINDS)
     cases = sorted(development_set(options.cache, frozen=False), key=lambda case: case.id)
     kinds = options.kind or DRAWN_KINDS
     chosen = [case for kind in kinds for case in [c for c in cases if c.kind == kind][: options.n]]
-    folders = replace(folders, models=options.models, index=options.cache / "index")
-    file = options.cache / f"drafts-{_commit()}.jsonl"
+    folders = replace(Folders.of_user(), models=options.models, index=options.cache / "index")
+    commit = where()["commit"]
+    file = options.cache / f"drafts-{commit}.jsonl"
     rows = list(_rows(sorted(chosen, key=lambda case: str(case.repo)), folders, file, options.cache))
     tables = {
         kind: _figures(of_kind)
         for kind in (*kinds, NEXT)
         if (of_kind := [r for r in rows if r["kind"] == kind])
     }
-    print(json.dumps({"commit": _commit(), "kinds": tables}))
+    print(json.dumps({"commit": commit, "kinds": tables}))
 
 
 def _rows(cases: Sequence[Case], folders: Folders, file: Path, cache: Path) -> Iterator[Mapping[str, Any]]:
     """Yield the rows of all cases, and keep those that are new."""
     lines = file.read_text("utf-8").splitlines() if file.exists() else []
     kept: dict[str, list[dict[str, Any]]] = {row["case"]: row["rows"] for row in map(json.loads, lines)}
-    settings = unhurried(Settings())
-    with ExitStack() as stack:
-        model = assemble.start_model(folders, settings)
-        stack.callback(model.close)
-        embedders = EmbedderSource(lambda: assemble.make_embedder(folders, settings))
-        indexes = Indexes(cache / "quality-indexes", embedders)
-        stack.callback(indexes.close)
-        measuring = Measuring(model, settings)
+    with opened(folders, cache / "quality-indexes") as bench:
+        measuring = Measuring(bench.model, bench.settings)
         for case in cases:
             if case.id not in kept:
-                kept[case.id] = list(measuring.outcomes(case, indexes.retrieve_for(case)))
+                kept[case.id] = list(measuring.outcomes(case, bench.indexes.retrieve_for(case)))
                 with file.open("a", encoding="utf-8") as out:
                     out.write(json.dumps({"case": case.id, "rows": kept[case.id]}) + "\n")
                 print(case.id, case.path, kept[case.id][0], file=sys.stderr)
@@ -228,11 +207,6 @@ def _figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "ms_drafted": mean("ms_drafted"),
         "ratio": [round(value, 3) for value in (ratio.mean, ratio.low, ratio.high)],
     }
-
-
-def _commit() -> str:
-    git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
-    return subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":

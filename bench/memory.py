@@ -11,7 +11,6 @@ table goes to standard error, one JSON object (megabytes) to standard output.
 from __future__ import annotations
 
 import gc
-import importlib.util
 import json
 import os
 import sys
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Final
 
 import psutil
+from installed import package_folder
 from latency.resources import pss_mb
 from latency.workspace import environment
 from rich.console import Console
@@ -129,14 +129,6 @@ def encode(model: RunningModel, settings: Settings, folders: Folders, root: Path
             n_tokens += len(ids)
     with model.bank.foreground():
         model.bank.recall(sink_ids(model.codec, root.name), wanted, encode_ms=None)
-
-
-def package_folder(name: str) -> Path:
-    """Return where a package is installed."""
-    spec = importlib.util.find_spec(name)
-    if spec is None or not spec.submodule_search_locations:
-        sys.exit(f"{name} is not an installed package")
-    return Path(spec.submodule_search_locations[0])
 
 
 def print_table(mb: dict[str, float]) -> None:

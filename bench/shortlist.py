@@ -11,12 +11,9 @@ JSON object.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,39 +23,24 @@ import numpy.typing as npt
 
 sys.path.append(str(Path(__file__).resolve().parent / "quality"))
 
+from case_benches import opened, options_for, request_of
 from cases import development_set
-from run import Indexes
 
-from indexer.open_index import EmbedderSource
 from lsp_server import assemble
-from lsp_server.completer import Completer, CompletionRequest
-from lsp_server.config import Settings
-from lsp_server.evaluation.arms import unhurried
+from lsp_server.completer import Completer
 from lsp_server.evaluation.cases import Case
-from lsp_server.evaluation.own_file import without_own_target
-from lsp_server.evaluation.subject import language_in
 from lsp_server.paths import Folders
 from model.shortlist import Float32, OfferedTokens, Projection, Shortlist
-
-_NICENESS = 10
 
 
 def main() -> None:
     """Measure, and print the figures."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    folders = Folders.of_user()
-    parser.add_argument("--n", type=int, default=100, help="cases, drawn from all packages and kinds")
-    parser.add_argument("--cache", type=Path, default=folders.index.parent / "bench")
-    parser.add_argument("--models", type=Path, default=folders.models, help="where models are installed")
-    options = parser.parse_args()
-    os.nice(_NICENESS)
+    options = options_for(__doc__, n=100, n_help="cases, drawn from all packages and kinds")
     cases = sorted(development_set(options.cache, frozen=False), key=lambda case: case.id)
     by_kind = [[case for case in cases if case.kind == kind] for kind in ("cross-file", "line", "block")]
     drawn = [case for turn in zip(*by_kind, strict=False) for case in turn][: options.n]
     drawn.sort(key=lambda case: str(case.repo))
-    rows = list(_measured(drawn, replace(folders, models=options.models), options.cache))
+    rows = list(_measured(drawn, replace(Folders.of_user(), models=options.models), options.cache))
     report = {
         "n": len(rows),
         "n_rows": sum(row["n_rows"] for row in rows),
@@ -100,32 +82,18 @@ class WatchedProjection(Projection):
 
 
 def _measured(cases: Sequence[Case], folders: Folders, cache: Path) -> Iterator[dict[str, Any]]:
-    settings = unhurried(Settings())
-    model = assemble.start_model(folders, settings)
-    folder = assemble.open_store(folders).find(settings.model.name).folder
-    with ExitStack() as stack:
-        stack.callback(model.close)
-        embedders = EmbedderSource(lambda: assemble.make_embedder(folders, settings))
-        indexes = Indexes(cache / "shortlist-indexes", embedders)
-        stack.callback(indexes.close)
+    with opened(folders, cache / "shortlist-indexes") as bench:
+        model = bench.model
+        folder = assemble.open_store(folders).find(bench.settings.model.name).folder
         session = model.decoder._session  # type: ignore[attr-defined]  # noqa: SLF001 - to look inside
         if session.projection is None:
             sys.exit("this model has no shortlist")
         watched = session.projection = WatchedProjection(session.projection.shortlist, folder)
-        completer = Completer(model, settings)
+        completer = Completer(model, bench.settings)
         for number, case in enumerate(cases, 1):
             watched.begin()
             completer.forget()
-            trace = completer.complete(
-                CompletionRequest(
-                    repo_name=case.repo.name,
-                    path=case.path,
-                    language=language_in(case),
-                    prefix=case.prefix,
-                    suffix=case.suffix,
-                    retrieve=without_own_target(case, indexes.retrieve_for(case)),
-                )
-            )
+            trace = completer.complete(request_of(case, bench.indexes))
             names = [
                 (model.codec.token_bytes(token).decode(errors="replace"), gap)
                 for token, gap in watched.outside

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import argparse
 import ast
-import importlib.util
 import random
 import re
 import statistics
-import sys
 from contextlib import closing
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import partial
 from pathlib import Path
 
+from installed import package_folder
 from rich.console import Console
 
 from indexer.languages import language_of
@@ -79,14 +78,6 @@ def main() -> None:
         highlight=False,
         soft_wrap=True,
     )
-
-
-def package_folder(name: str) -> Path:
-    """Return where an installed package lies."""
-    spec = importlib.util.find_spec(name)
-    if spec is None or not spec.submodule_search_locations:
-        sys.exit(f"{name} is not an installed package")
-    return Path(spec.submodule_search_locations[0])
 
 
 def draw_cases(root: Path, n: int, seed: int) -> list[Case]:

@@ -107,7 +107,8 @@ class Trial:
             first_position = live.first_position
             read = [self._codec.control.fim_middle, *ids[:-1]]
             positions = range(first_position, first_position + len(read))
-            nats[way] = _nats(self._state.extend(read, logits="all", positions=positions), ids)
+            with self._state.whole_vocabulary():
+                nats[way] = _nats(self._state.extend(read, logits="all", positions=positions), ids)
         return nats, len(ids)
 
     def _round_trip(self, memory: Memory) -> Memory:
