@@ -24,8 +24,7 @@ waits for them. While a line is typed none is waited for: one in fifteen that ca
 
 Since = Literal["another line", "the line", "the word"]
 """What goes on since the document's last completion: nothing, its line, or the word begun there. Once its
-first
-letter told what a word may be, the next ones only bring up others that begin alike: none of 67 was
+first letter told what a word may be, the next ones only bring up others that begin alike: none of 67 was
 needed. So within a word only those change the set that were not at hand before."""
 
 

@@ -176,16 +176,19 @@ def _settled(client: IndexClient, repository: Path) -> IndexStatus:
     until = time.monotonic() + _ENDING_S
     while True:
         status = client.open(repository)
-        has_all = status.n_embedded >= status.n_definitions
-        if not status.is_indexing or has_all or time.monotonic() > until:
+        if not status.is_indexing or _has_all(status) or time.monotonic() > until:
             return status
         time.sleep(_LOOK_AGAIN_S)
 
 
 def _is_whole(status: IndexStatus) -> bool:
     """Return whether an index is fit for use: not begun and left, nor emptied by an upgrade."""
-    has_all = status.n_files > 0 and status.n_embedded >= status.n_definitions
-    return status.exists and (has_all or status.is_indexing)
+    return status.exists and (_has_all(status) or status.is_indexing)
+
+
+def _has_all(status: IndexStatus) -> bool:
+    """Return whether all that an index knows of has its vectors."""
+    return status.n_files > 0 and status.n_embedded >= status.n_definitions
 
 
 @app.command()

@@ -95,10 +95,8 @@ class FrameKeeper:
             start = _found(frame, prefix, line_start, _MOST_LIVE_LINES[is_idle])
             if n is not None and start is not None:
                 kept.append(Cut(start, start + len(frame.above), n))
-        if kept:
-            return max(
-                kept, key=lambda cut: cut.end
-            )  # what is nearest is what was here; the last one of equals
+        if kept:  # what is nearest is what was here; the last one of equals
+            return max(kept, key=lambda cut: cut.end)
         return Cut(_start(frames, prefix, line_start, _FEWEST_CHARACTERS[is_idle]), line_start, n_closers)
 
     def keep(self, document: Document, prefix: str, suffix: str, cut: Cut) -> None:
@@ -119,11 +117,10 @@ def _n_closing_line(after: str) -> int:
 def _found(frame: _Frame, prefix: str, line_start: int, most_lines: int) -> int | None:
     """Return where a frame's text begins in a prefix, not far above its last line; None if it does not."""
     above = frame.above
-    end = line_start
     if frame.is_from_top:
         start = 0 if prefix.startswith(above) else -1
     else:
-        start = prefix.rfind(above, max(0, line_start - _MOST_LIVE_CHARACTERS - len(above)), end)
+        start = prefix.rfind(above, max(0, line_start - _MOST_LIVE_CHARACTERS - len(above)), line_start)
     if start < 0 or (start and prefix[start - 1] != "\n"):
         return None
     n_left = line_start - start - len(above)

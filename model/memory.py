@@ -9,6 +9,7 @@ Block-Attention, arXiv 2409.15355). This file knows neither where memories are k
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Sequence
 from typing import Final
 
@@ -31,7 +32,7 @@ def memory_key(model_hash: str, sink_ids: Sequence[int], token_ids: Sequence[int
         token_ids: Of the definition, control tokens included.
     """
     numbers = (LAYOUT_VERSION, len(sink_ids), *sink_ids, *token_ids)
-    data = b"".join(number.to_bytes(4, "little") for number in numbers)
+    data = struct.pack(f"<{len(numbers)}I", *numbers)
     return hashlib.blake2b(data, key=bytes.fromhex(model_hash)[:64], digest_size=16).hexdigest()
 
 

@@ -110,17 +110,10 @@ def make_scheme(quantization: Quantization) -> Scheme:
     return W4A16() if quantization.scheme == "w4a16" else Fp32()
 
 
-class Fp32:
-    """The reference: nothing is quantized."""
+class _Floats:
+    """What schemes have in common whose products take floats as they are."""
 
-    float_type: type[np.float32 | np.float16] = np.float32
-    on_device = False
-
-    def embed(self, graph: GraphNodes, table: Matrix, ids: str, output: str) -> str:
-        """See `Scheme`."""
-        return graph.op("Gather", [graph.constant("embed.weight", table), ids], output)
-
-    def operand(  # noqa: D102 - see `Scheme`
+    def operand(
         self,
         graph: GraphNodes,  # noqa: ARG002
         x: str,
@@ -129,6 +122,17 @@ class Fp32:
         maybe_empty: bool = False,  # noqa: ARG002
     ) -> Operand:
         return Operand(x)
+
+
+class Fp32(_Floats):
+    """The reference: nothing is quantized."""
+
+    float_type: type[np.float32 | np.float16] = np.float32
+    on_device = False
+
+    def embed(self, graph: GraphNodes, table: Matrix, ids: str, output: str) -> str:
+        """See `Scheme`."""
+        return graph.op("Gather", [graph.constant("embed.weight", table), ids], output)
 
     def linear(
         self, graph: GraphNodes, x: Operand, weight: Matrix, output: str, bias: Matrix | None = None
@@ -207,7 +211,7 @@ class W8A8:
         return self.linear(graph, x, weight, output)
 
 
-class W4A16:
+class W4A16(_Floats):
     """Weights in 4-bit blocks, activations, KV cache and output projection in fp16: for CUDA."""
 
     float_type: type[np.float32 | np.float16] = np.float16
@@ -216,16 +220,6 @@ class W4A16:
     def embed(self, graph: GraphNodes, table: Matrix, ids: str, output: str) -> str:
         """See `Scheme`."""
         return graph.op("Gather", [graph.constant("embed.weight", table.astype(np.float16)), ids], output)
-
-    def operand(  # noqa: D102 - see `Scheme`
-        self,
-        graph: GraphNodes,  # noqa: ARG002
-        x: str,
-        *,
-        normed: bool,  # noqa: ARG002
-        maybe_empty: bool = False,  # noqa: ARG002
-    ) -> Operand:
-        return Operand(x)
 
     def linear(
         self, graph: GraphNodes, x: Operand, weight: Matrix, output: str, bias: Matrix | None = None

@@ -10,12 +10,13 @@ import asyncio
 import contextlib
 import json
 import logging
-import re
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 from pygls.exceptions import JsonRpcException
 
+from lsp_server.engine.errors import MalformedError
+from lsp_server.engine.framing import length_in
 from lsp_server.server.features import new_server
 from lsp_server.server.host import Host
 from lsp_server.server.logs import CONNECTION
@@ -23,9 +24,6 @@ from lsp_server.server.protocol import ConnectionServer
 
 __all__ = ["Reader", "Sender", "run_connection"]
 
-_LENGTH: Final = re.compile(rb"content-length:\s*(\d+)\s*$", re.IGNORECASE)
-_MOST_BYTES: Final = 256 * 1024 * 1024
-"""Of one message; more is no document, but a stream that is out of step."""
 _PARSE_ERROR: Final = -32700
 
 log = logging.getLogger(__name__)
@@ -105,7 +103,7 @@ async def _read(reader: Reader, server: ConnectionServer) -> None:
             body = await _message(reader)
         except (asyncio.IncompleteReadError, ConnectionError):
             return
-        except ValueError as error:
+        except MalformedError as error:
             log.error("the client does not speak this protocol: %s", error)  # noqa: TRY400 - for users
             return
         if body is None:
@@ -118,20 +116,14 @@ async def _message(reader: Reader) -> bytes | None:
     """Return the next message's body, None at the end of the stream.
 
     Raises:
-        ValueError: What came is no message.
+        MalformedError: What came is no message.
     """
-    length: int | None = None
-    while True:
-        header = await reader.readline()
-        if not header:
-            return None
-        if found := _LENGTH.match(header.strip()):
-            length = int(found[1])
-        elif not header.strip():
-            break
-    if length is None or length > _MOST_BYTES:
-        raise ValueError("a message without a length" if length is None else f"a message of {length} bytes")
-    return await reader.readexactly(length)
+    header: list[bytes] = []
+    while line := (await reader.readline()):
+        if not line.strip():
+            return await reader.readexactly(length_in(b"\r\n".join(header)))
+        header.append(line.rstrip(b"\r\n"))
+    return None
 
 
 def _handle(server: ConnectionServer, body: bytes) -> None:
