@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help try test lint unit model bench-quality bench-latency gpu clean
+.PHONY: help try test lint unit test-editors model bench-quality bench-latency gpu clean
 
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -35,6 +35,9 @@ lint: $(VENV)/.dev ## Style, types and the import contract
 
 unit: $(VENV)/.dev ## Only the tests that need no model
 	$(BIN)/pytest tests/unit tests/integration
+
+test-editors: $(VENV)/.dev model ## Only the tests in real editors, which are fetched (SHOW=1 makes the READMEs' pictures anew)
+	CROSSLIGHT_README_PICTURES=$(SHOW) $(BIN)/pytest tests/editors
 
 test: lint model ## Set up, run every check and every test
 	$(BIN)/pytest
