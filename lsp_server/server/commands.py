@@ -10,8 +10,11 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import hashlib
+import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
+
+from pygls.exceptions import JsonRpcInvalidParams
 
 from lsp_server.server.model_thread import ModelState, ModelUnavailableError
 from lsp_server.server.options import camel_case
@@ -24,6 +27,9 @@ __all__ = ["ACCEPT", "COMMANDS"]
 
 ACCEPT: Final = "crosslight.didAcceptCompletion"
 """Run by the editor when a suggestion was accepted; its one argument is the suggestion's id."""
+
+_MOST_MINUTES: Final = 525_600
+"""A year: more is for ever."""
 
 
 def reindex(ls: CrosslightServer, *arguments: object) -> dict[str, Any]:
@@ -51,11 +57,26 @@ async def explain_last(ls: CrosslightServer, *_: object) -> dict[str, Any] | Non
 
 
 def pause(ls: CrosslightServer, *arguments: object) -> dict[str, Any]:
-    """Stop or resume suggestions while typing; `true` and `false` say which, nothing changes it."""
-    wanted = arguments[0] if arguments and isinstance(arguments[0], bool) else not ls.session.is_paused
-    ls.session.is_paused = ls.editor.is_paused = wanted
-    ls.editor.tell_status()
-    return {"paused": wanted}
+    """Stop or resume suggestions while typing; `true` and `false` say which, nothing changes it.
+
+    Behind `true` may stand for how many minutes; suggestions then resume by themselves.
+
+    Raises:
+        JsonRpcInvalidParams: That is no time.
+    """
+    wanted, minutes = (*arguments, None, None)[:2]
+    if minutes is not None and not _is_time(minutes):
+        raise JsonRpcInvalidParams(f"crosslight.pause: {minutes!r} are no minutes")
+    pause = ls.session.pause
+    if wanted if isinstance(wanted, bool) else not pause.is_on:
+        ls.pause(math.inf if minutes is None else float(minutes))
+    else:
+        ls.resume()
+    return {"paused": pause.is_on, "minutesLeft": pause.minutes_left}
+
+
+def _is_time(value: object) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= _MOST_MINUTES
 
 
 def status(ls: CrosslightServer, *_: object) -> dict[str, Any]:
@@ -75,6 +96,7 @@ def status(ls: CrosslightServer, *_: object) -> dict[str, Any]:
         }
     return {
         "version": ls.version,
+        "status": dataclasses.asdict(ls.editor.status) if ls.editor.status is not None else None,
         "model": {"kind": model.state.kind, "message": model.state.message},
         "repositories": [
             {
@@ -100,7 +122,8 @@ def status(ls: CrosslightServer, *_: object) -> dict[str, Any]:
             }
             for one in session.documents
         ],
-        "paused": session.is_paused,
+        "paused": session.pause.is_on,
+        "minutesLeft": session.pause.minutes_left,
         "running": model.n_jobs,
         "last": last,
     }

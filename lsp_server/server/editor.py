@@ -1,15 +1,16 @@
 """What a connection tells its editor unasked: messages, a status, progress bars, and the log.
 
-Each message is shown once per cause, and the status only when it changed. The status notification has the
-shape that Copilot's language server made known (`didChangeStatus`); editors that do not know it ignore it.
+Each message is shown once per cause, and the status only when it changed; editors that do not know it ignore
+it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from lsprotocol import types
 
@@ -17,6 +18,7 @@ from lsp_server.server.indexing import IndexState
 from lsp_server.server.model_thread import ModelState
 from lsp_server.server.progress import Bar
 from lsp_server.server.protocol import ConnectionServer
+from lsp_server.server.status import Status, status_of
 
 __all__ = ["STATUS", "Editor"]
 
@@ -29,8 +31,6 @@ _LEVELS: Final = (
     (logging.NOTSET, types.MessageType.Log),
 )
 _UNITS: Final = {"embed": "definitions"}
-
-Kind = Literal["Normal", "Warning", "Error", "Inactive"]
 
 
 class Editor:
@@ -47,11 +47,11 @@ class Editor:
         self._has_progress = has_progress
         self._said: set[str] = set()
         self._bars: dict[str, Bar] = {}
-        self._status: dict[str, object] = {}
+        self._told: Status | None = None
         self._model: ModelState | None = None
-        self._indexing: set[Path] = set()
+        self._indexes: dict[Path, IndexState] = {}
         self._is_completing = False
-        self.is_paused = False
+        self._inactive = ""
 
     def show(self, cause: str, text: str, kind: types.MessageType = types.MessageType.Warning) -> None:
         """Show a message, unless this cause was told before."""
@@ -82,19 +82,29 @@ class Editor:
             state: The state.
             cancel: Ends the run in progress.
         """
-        key = f"index {state.root}"
+        key = _bar_of(state.root)
+        self._indexes[state.root] = state
         if state.kind == "indexing":
-            self._indexing.add(state.root)
             bar = self._bar(key, f"Crosslight: indexing {state.root.name}", cancel)
             if bar is not None and state.n_total:
                 unit = _UNITS.get(state.phase, "files")
                 text = f"{state.phase}: {state.n_done} of {state.n_total} {unit}"
-                bar.update(text, state.n_done, state.n_total)
+                bar.update(text, state.percentage)
         else:
-            self._indexing.discard(state.root)
             self._end_bar(key, state.message)
         if state.kind == "failed":
             self.show(f"{key}: {state.message}", f"Crosslight: {state.root.name}: {state.message}")
+        self.tell_status()
+
+    def forget_index(self, root: Path) -> None:
+        """Tell no more of a repository that is not open here any longer."""
+        self._indexes.pop(root, None)
+        self._end_bar(_bar_of(root), "")
+        self.tell_status()
+
+    def inactive(self, why: str) -> None:
+        """Tell why no suggestions come while typing; empty if they do."""
+        self._inactive = why
         self.tell_status()
 
     def completing(self, is_completing: bool) -> None:
@@ -103,31 +113,29 @@ class Editor:
         self.tell_status()
 
     def tell_status(self) -> None:
-        """Send the status, if it changed."""
-        kind, message = self._kind_and_message()
-        is_loading = self._model is not None and self._model.kind == "loading"
-        busy = is_loading or bool(self._indexing) or self._is_completing
-        status: dict[str, object] = {"kind": kind, "busy": busy, "message": message}
-        if status != self._status:
-            self._status = status
-            self._server.protocol.notify(STATUS, status)
+        """Send the status, if it changed; not before the model's state is known."""
+        status = self.status
+        if status is not None and status != self._told:
+            self._told = status
+            self._server.protocol.notify(STATUS, dataclasses.asdict(status))
+
+    @property
+    def status(self) -> Status | None:
+        """What the editor is told, None before it is told anything."""
+        if self._model is None:
+            return None
+        return status_of(
+            self._model,
+            self._indexes.values(),
+            inactive=self._inactive,
+            is_completing=self._is_completing,
+        )
 
     def close(self) -> None:
         """Take every bar away; the connection has ended."""
         for bar in self._bars.values():
             bar.cancel()
         self._bars.clear()
-
-    def _kind_and_message(self) -> tuple[Kind, str]:
-        if self._model is not None and self._model.kind in {"missing", "failed"}:
-            return "Error", self._model.message
-        if self.is_paused:
-            return "Inactive", "paused"
-        if self._model is not None and self._model.kind == "loading":
-            return "Normal", "loading the model"
-        if self._indexing:
-            return "Normal", f"indexing {', '.join(sorted(root.name for root in self._indexing))}"
-        return "Normal", ""
 
     def _bar(self, key: str, title: str, on_cancel: Callable[[], None] | None) -> Bar | None:
         if self._has_progress and key not in self._bars:
@@ -137,3 +145,7 @@ class Editor:
     def _end_bar(self, key: str, message: str) -> None:
         if (bar := self._bars.pop(key, None)) is not None:
             bar.end(message)
+
+
+def _bar_of(root: Path) -> str:
+    return f"index {root}"

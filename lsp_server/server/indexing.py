@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, Protocol
@@ -28,6 +28,8 @@ _SETTLE_S: Final = 0.3
 _LONGEST_SETTLING_S: Final = 3.0
 _FIRST_RETRY_S: Final = 5.0
 _LAST_RETRY_S: Final = 300.0
+_PHASES: Final[Mapping[str, tuple[int, int]]] = {"parse": (0, 70), "embed": (70, 100)}
+"""Between which percentages of a run these phases lie; what the others take is nothing beside them."""
 
 
 class IndexAsker(Protocol):
@@ -67,6 +69,14 @@ class IndexState:
     n_total: int = 0
     message: str = ""
     """What it holds, or what went wrong."""
+
+    @property
+    def percentage(self) -> int | None:
+        """How much of the run is done, never less than before; None while nobody knows."""
+        if self.phase not in _PHASES or not self.n_total:
+            return None
+        first, last = _PHASES[self.phase]
+        return first + (last - first) * min(self.n_done, self.n_total) // self.n_total
 
 
 class _CancelledRun(Exception):  # noqa: N818 - a way to stop, not an error

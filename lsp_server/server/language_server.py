@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, cast
@@ -22,10 +23,13 @@ from lsp_server.server.options import read_options
 from lsp_server.server.places import WorkspaceFolders, path_of
 from lsp_server.server.protocol import ConnectionServer
 from lsp_server.server.session import Answer, Session
+from lsp_server.server.show import why_inactive
 
 __all__ = ["CrosslightServer"]
 
-_UNREMARKABLE: Final = frozenset({"superseded", "cancelled", "model_loading"})
+_UNREMARKABLE: Final = frozenset({"superseded", "cancelled", "model_loading", "engine_restarting"})
+
+_MINUTE_S: Final = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +48,7 @@ class CrosslightServer(ConnectionServer):
         """Whether the client tells what changes on the disk."""
         self._roots: set[Path] = set()
         self._log: Forwarder | None = None
+        self._pause_timer: asyncio.TimerHandle | None = None
 
     def begin(self, params: types.InitializeParams) -> None:
         """Set the session up as the client wants it."""
@@ -68,9 +73,20 @@ class CrosslightServer(ConnectionServer):
         loaded = read_options(sent)
         self.session.options = loaded.options
         self.session.suggestions.forget()  # what was held back may be wanted now
+        self._tell_inactive()
         if loaded.problems:
             text = f"Crosslight: {'; '.join(loaded.problems)}"
             self.editor.show(text, text)
+
+    def pause(self, minutes: float = math.inf) -> None:
+        """Suggest nothing while the user types, for so many minutes or until `resume`."""
+        self.session.pause.begin(minutes)
+        self._tell_inactive()
+
+    def resume(self) -> None:
+        """Pause no more."""
+        self.session.pause.end()
+        self._tell_inactive()
 
     def listen(self) -> None:
         """Hear of the model and the indexes, and open the folders' repositories."""
@@ -98,6 +114,7 @@ class CrosslightServer(ConnectionServer):
             self._roots.discard(root)
             if self.listener is not None:
                 self.host.close_repository(root, self.listener)
+            self.editor.forget_index(root)
 
     @property
     def roots(self) -> Sequence[Path]:
@@ -107,11 +124,26 @@ class CrosslightServer(ConnectionServer):
     def end(self) -> None:
         """Give up everything that still runs for this connection."""
         self.session.cancel_all()
+        self._stop_pause_timer()
         self.editor.close()
         if self._log is not None:
             logging.getLogger(OURS).removeHandler(self._log)
         if self.listener is not None:
             self.host.leave(self.listener)
+
+    def _tell_inactive(self) -> None:
+        """Tell why nothing is suggested; of a pause that ends by itself, each minute how long it lasts."""
+        pause = self.session.pause
+        self._stop_pause_timer()
+        if pause.minutes_left is not None:
+            wait_s = pause.seconds_left % _MINUTE_S or _MINUTE_S
+            self._pause_timer = asyncio.get_running_loop().call_later(wait_s, self._tell_inactive)
+        self.editor.inactive(why_inactive(self.session.options, pause))
+
+    def _stop_pause_timer(self) -> None:
+        if self._pause_timer is not None:
+            self._pause_timer.cancel()
+            self._pause_timer = None
 
     def _note_answer(self, answer: Answer) -> None:
         if answer.reason is not None:

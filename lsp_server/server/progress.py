@@ -42,10 +42,10 @@ class Bar:
         self._changed = asyncio.Event()
         self._task = asyncio.create_task(self._show())
 
-    def update(self, message: str, done: int = 0, total: int = 0) -> None:
-        """Tell how far it is; without a total, nobody knows."""
+    def update(self, message: str, percentage: int | None = None) -> None:
+        """Tell how far it is, if that is known."""
         self._message = message
-        self._percentage = min(100, 100 * done // total) if total else None
+        self._percentage = percentage
         self._changed.set()
 
     def end(self, message: str = "") -> None:

@@ -26,6 +26,7 @@ from lsp_server.server.host import Host
 from lsp_server.server.model_thread import CompletingModel, ModelUnavailableError
 from lsp_server.server.options import SessionOptions
 from lsp_server.server.pace import Pace
+from lsp_server.server.pause import Pause
 from lsp_server.server.places import NO_PLACE, Place
 from lsp_server.server.show import why_not_here, why_not_this
 from lsp_server.server.suggestions import Known, Suggestions
@@ -107,7 +108,7 @@ class Session:
         self.host = host
         self.documents = documents
         self.options = options
-        self.is_paused = False
+        self.pause = Pause()
         self.last: Answer | None = None
         self.last_trace: CompletionTrace | None = None
         self.on_answer: Callable[[Answer], None] = lambda _: None
@@ -150,6 +151,10 @@ class Session:
             asking.cancel()
         self._asking.clear()
         self.fates.close()
+
+    def left_unanswered(self, uri: str) -> None:
+        """Note that a completion was answered with nothing while one engine took another's place."""
+        self._note(Answer(uri, "engine_restarting"))
 
     async def suggest(self, request: Request) -> Suggestion | None:
         """Return what to show at a cursor, None for nothing; `last` then says why.
@@ -218,7 +223,7 @@ class Session:
             raise _Nothing("not_open")
         if document.place is None:
             raise _Nothing(NO_PLACE)
-        if self.is_paused and not request.invoked:
+        if self.pause.is_on and not request.invoked:
             raise _Nothing("paused")
         selected = request.selected
         if selected is None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from indexer.lexemes import lexemes, source_before
 from lsp_server.server.options import SessionOptions
+from lsp_server.server.pause import Pause
 from lsp_server.trace import CompletionTrace
 
-__all__ = ["EXPLANATIONS", "why_not_here", "why_not_this"]
+__all__ = ["EXPLANATIONS", "why_inactive", "why_not_here", "why_not_this"]
 
 EXPLANATIONS = {
     # before the model is asked
@@ -27,6 +28,8 @@ EXPLANATIONS = {
     "model_missing": "the model that the settings name (`model.name`) is not installed; "
     "`crosslight model list` names those that are, `crosslight model pull` fetches one",
     "model_failed": "the model cannot be loaded; `crosslight doctor` says more",
+    "engine_restarting": "the engine had ended or did not answer, and another one was taking its place; "
+    "its log says more (`crosslight engine status` names it)",
     "superseded": "a newer request or edit came first",
     "cancelled": "the editor no longer wanted it",
     "failed": "something went wrong; the log says what",
@@ -49,6 +52,16 @@ EXPLANATIONS = {
 _ENDINGS = (b'x"', b"x'", b"x`", b'x"""', b"x'''", b"x", b"x*/")
 """One of them ends whatever string or comment is open, in any language of the index. Strings come first: what
 looks like a comment in one that is not ended is none."""
+
+
+def why_inactive(options: SessionOptions, pause: Pause) -> str:
+    """Return why no suggestions come while typing, wherever that is, for a status bar; empty if they do."""
+    if not options.enabled:
+        return "switched off in the editor's settings"
+    if not pause.is_on:
+        return ""
+    minutes = pause.minutes_left
+    return "paused" if minutes is None else f"paused, {minutes} min left"
 
 
 def why_not_here(

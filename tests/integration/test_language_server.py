@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import threading
 
 import pytest
 from lsp_harness import FakeIndex, FakeModel, ResponseError, connected, make_host, serve, span
 
+from lsp_server.engine.greeting import ALIVE, UNANSWERED
 from model.errors import NotInstalledError
 
 URI = "file:///nowhere/a.py"
@@ -92,6 +94,27 @@ async def test_what_may_be_asked_for_next_is_computed_while_nobody_waits(client)
     await client.suggest(URI, 0, 5)
     (_, (_, shown)) = await client.until(lambda: len(client.model.ahead) == 2 and client.model.ahead)
     assert shown is None
+
+
+@opened()
+async def test_what_serve_answered_in_a_former_engines_place_has_its_reason(client):
+    client.notify(UNANSWERED, {"uri": URI})
+    last = (await client.command("crosslight.status"))["last"]
+    assert (last["uri"], last["reason"]) == (URI, "engine_restarting")
+    assert "another one was taking its place" in last["explanation"]
+    client.notify(UNANSWERED, None)
+    assert await client.suggest(URI, 0, 4)
+    assert await client.reason() is None
+
+
+@opened()
+async def test_serve_is_told_that_it_is_alive_in_the_middle_of_a_completion(client):
+    client.model.go_on.clear()
+    asked = client.suggestion(URI, 0, 4)
+    await client.until(client.model.began.is_set)
+    assert await client.ask(ALIVE) is None
+    client.model.go_on.set()
+    assert await asked
 
 
 @opened()
@@ -194,12 +217,61 @@ def test_a_document_that_is_not_open_is_refused_politely():
 
 @opened()
 async def test_paused_means_no_suggestions_while_typing(client):
-    assert await client.command("crosslight.pause") == {"paused": True}
+    assert await client.command("crosslight.pause") == {"paused": True, "minutesLeft": None}
     assert await client.suggest(URI, 0, 4, invoked=False) is None
     assert await client.reason() == "paused"
-    assert client.told("didChangeStatus")[-1]["kind"] == "Inactive"
+    assert client.told("didChangeStatus")[-1] == {"kind": "Inactive", "busy": False, "message": "paused"}
     assert await client.suggest(URI, 0, 4) is not None
-    assert await client.command("crosslight.pause", False) == {"paused": False}
+    assert await client.command("crosslight.pause", False) == {"paused": False, "minutesLeft": None}
+    assert client.told("didChangeStatus")[-1] == {"kind": "Normal", "busy": False, "message": ""}
+
+
+@opened()
+async def test_a_pause_of_some_minutes_says_how_many_and_ends_by_itself(client):
+    assert await client.command("crosslight.pause", True, 30) == {"paused": True, "minutesLeft": 30}
+    status = await client.command("crosslight.status")
+    assert status["status"] == {"kind": "Inactive", "busy": False, "message": "paused, 30 min left"}
+    assert (status["paused"], status["minutesLeft"]) == (True, 30)
+    await client.command("crosslight.pause", True, 1e-6)
+    await client.until(lambda: client.told("didChangeStatus")[-1]["kind"] == "Normal")
+    assert await client.suggest(URI, 0, 4, invoked=False) is not None
+
+
+@opened()
+async def test_a_pause_of_no_time_is_refused(client):
+    for minutes in (0, -1, "5", True, 1e300):
+        with pytest.raises(ResponseError, match="minutes"):
+            await client.command("crosslight.pause", True, minutes)
+    assert (await client.command("crosslight.status"))["paused"] is False
+
+
+def test_the_status_is_told_at_the_start_and_with_each_change():
+    may_load = threading.Event()
+
+    def load():
+        assert may_load.wait(20)
+        return FakeModel()
+
+    def said(client):
+        return [(one["kind"], one["busy"], one["message"]) for one in client.told("didChangeStatus")]
+
+    async def test(client):
+        await client.initialize()
+        assert await client.until(lambda: said(client)) == [("Normal", True, "loading the model")]
+        may_load.set()
+        await client.until(lambda: len(said(client)) == 2)
+        for enabled in (False, True):
+            settings = {"settings": {"crosslight": {"enabled": enabled}}}
+            client.notify("workspace/didChangeConfiguration", settings)
+        await client.until(lambda: len(said(client)) == 4)
+        ready = ("Normal", False, "")
+        assert said(client)[1:] == [
+            ready,
+            ("Inactive", False, "switched off in the editor's settings"),
+            ready,
+        ]
+
+    serve(test, model=load)
 
 
 def test_bad_settings_are_named_in_one_message_and_keep_their_defaults():

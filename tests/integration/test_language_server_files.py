@@ -204,3 +204,28 @@ def test_files_that_were_worked_in_lately_are_told_to_the_index(tmp_path):
         assert index.queries[0].recent_paths == ("two.py", "three.py")
 
     serve(test, index=index, model=FakeModel(write))
+
+
+def test_the_status_tells_how_far_indexing_is_and_forgets_a_folder_that_was_closed(tmp_path):
+    index = FakeIndex()
+    index.go_on.clear()
+    shop = tmp_path / "shop"
+    shop.mkdir()
+
+    async def test(client):
+        await client.initialize(shop, capabilities={"window": {"workDoneProgress": True}})
+
+        def said(message):
+            return [one for one in client.told("didChangeStatus") if one["message"] == message]
+
+        await client.until(lambda: said("indexing shop: 35 %"))
+        await client.until(
+            lambda: [one for one in client.told("$/progress") if one["value"].get("percentage") == 35]
+        )
+        event = {"added": [], "removed": [{"uri": shop.as_uri(), "name": "shop"}]}
+        client.notify("workspace/didChangeWorkspaceFolders", {"event": event})
+        await client.until(lambda: client.told("didChangeStatus")[-1]["busy"] is False)
+        assert client.told("didChangeStatus")[-1]["message"] == ""
+        await client.until(lambda: client.told("$/progress")[-1]["value"]["kind"] == "end")
+
+    serve(test, index=index)
