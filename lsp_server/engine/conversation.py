@@ -19,17 +19,16 @@ from lsp_server.engine.jsonrpc import (
     notification,
     response,
 )
-from lsp_server.engine.ledger import Ledger
+from lsp_server.engine.greeting import GOODBYE, UNANSWERED
+from lsp_server.engine.ledger import Ledger, Pending
 from lsp_server.engine.mirror import Mirror, encoding_in
 from lsp_server.engine.replies import EMPTY, ERROR, INFO, WARNING, log_line, shown, unanswered
 
 if TYPE_CHECKING:
     from lsp_server.engine.jsonrpc import Id, Message
 
-__all__ = ["GOODBYE", "Conversation", "Moves", "Phase"]
+__all__ = ["Conversation", "Moves", "Phase"]
 
-GOODBYE: Final = "$/crosslight/goodbye"
-"""An engine's last word when it ends as it should; never passed on."""
 _STATUS: Final = "didChangeStatus"
 _SHOW: Final = "window/showMessage"
 _REPLAY_ID: Final = "crosslight-replay"
@@ -91,6 +90,8 @@ class Conversation:
         self._ledger = Ledger()
         self._held: list[Message] = []
         """What the next engine is to get after the replay."""
+        self._unanswered: str | None = None
+        """The document of the last completion that no engine answered; the next engine can tell why."""
         self._news: bytes | None = None
         """What to tell the log once an engine goes on."""
         self._shown: set[bytes] = set()
@@ -166,7 +167,7 @@ class Conversation:
         self.phase = Phase.GREETING
         waiting = self._mirror.initialize_id
         id_ = waiting if waiting is not None else _REPLAY_ID
-        self._ledger.pending[id_] = "initialize"
+        self._ledger.pending[id_] = Pending("initialize")
         moves.to_engine.append(self._mirror.initialize_again(id_))
         return moves
 
@@ -175,12 +176,12 @@ class Conversation:
         moves = Moves()
         pending, ended = self._ledger.end_of_engine()
         moves.to_editor += ended
-        for id_, method in pending.items():
-            if method == "shutdown":
+        for id_, asked in pending.items():
+            if asked.method == "shutdown":
                 self._mirror.is_shut_down = True
                 moves.to_editor.append(response(id_, None))
-            elif method != "initialize":  # which the next engine answers
-                moves.to_editor.append(unanswered(id_, method))
+            elif asked.method != "initialize":  # which the next engine answers
+                self._leave_unanswered(id_, asked, moves)
         if self.said_goodbye:
             self.phase = Phase.RESTING
             self._news = log_line(INFO, "The engine was ended; another one goes on.")
@@ -216,28 +217,33 @@ class Conversation:
         return [notification(_STATUS, {"kind": kind, "busy": False, "message": text})]
 
     def _request(self, message: Message, id_: Id, moves: Moves) -> None:
-        method = str(message.method)
+        method, asked = str(message.method), Pending.of(message)
         if method == "initialize" and not self._mirror.is_begun:
             self._mirror.begin(message)
             if self.phase is Phase.LIVE:
-                self._ledger.pending[id_] = method
+                self._ledger.pending[id_] = asked
                 moves.to_engine.append(self._mirror.initialize_again(id_))
             else:
                 moves.is_wanted = True  # told as soon as there is one
         elif self.phase is Phase.LIVE:
-            self._ledger.pending[id_] = method
+            self._ledger.pending[id_] = asked
             moves.to_engine.append(message.body)
         elif method == "shutdown":
             self._mirror.is_shut_down = True
             moves.to_editor.append(response(id_, None))
         elif method in EMPTY:
-            moves.to_editor.append(response(id_, EMPTY[method]))
+            self._leave_unanswered(id_, asked, moves)
             moves.is_wanted = self.phase is Phase.RESTING
         elif self.phase is Phase.HOPELESS and method != "workspace/executeCommand":
-            moves.to_editor.append(unanswered(id_, method))
+            self._leave_unanswered(id_, asked, moves)
         else:
             self._hold(message, moves)
             moves.is_wanted = True
+
+    def _leave_unanswered(self, id_: Id, asked: Pending, moves: Moves) -> None:
+        moves.to_editor.append(unanswered(id_, asked.method))
+        if asked.method in EMPTY:
+            self._unanswered = asked.uri
 
     def _notification(self, message: Message, moves: Moves) -> None:
         is_mirrored = message.method in _MIRRORED
@@ -268,14 +274,14 @@ class Conversation:
                 return
 
     def _response(self, message: Message, moves: Moves) -> None:
-        method = self._ledger.pending.pop(message.id, None) if message.id is not None else None
-        if method is None:
+        asked = self._ledger.pending.pop(message.id, None) if message.id is not None else None
+        if asked is None:
             return  # answered already
-        if method == "initialize":
+        if asked.method == "initialize":
             if self._is_greeted(message, moves):
                 self._go_on(moves)
             return
-        if method == "shutdown":
+        if asked.method == "shutdown":
             self._mirror.is_shut_down = True
         moves.to_editor.append(message.body)
 
@@ -298,11 +304,14 @@ class Conversation:
             return
         self.phase = Phase.LIVE
         moves.to_engine += self._mirror.replay()
+        if self._unanswered is not None:
+            moves.to_engine.append(notification(UNANSWERED, {"uri": self._unanswered}))
         for message in self._held:
             if message.id is not None and message.method is not None:
-                self._ledger.pending[message.id] = message.method
+                self._ledger.pending[message.id] = Pending.of(message)
             moves.to_engine.append(message.body)
         self._held.clear()
+        self._unanswered = None
         if self._news is not None:
             moves.to_editor.append(self._news)
         self._news = self._told = None

@@ -13,10 +13,9 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from lsp_server.engine.conversation import GOODBYE
 from lsp_server.engine.errors import MalformedError
 from lsp_server.engine.framing import header_of, length_in
-from lsp_server.engine.greeting import PROTOCOL, wants_in
+from lsp_server.engine.greeting import GOODBYE, PROTOCOL, wants_in
 from lsp_server.engine.jsonrpc import notification, parse, response
 
 __all__ = ["BoundedSender", "Hosting", "Service"]

@@ -14,11 +14,27 @@ from lsp_server.engine.jsonrpc import encode, notification, request, response
 if TYPE_CHECKING:
     from lsp_server.engine.jsonrpc import Id, Message
 
-__all__ = ["Ledger"]
+__all__ = ["Ledger", "Pending"]
 
 _ID_PREFIX = "engine-"
 _MAX_ASKED = 1000
 """Requests that an editor never answered; the oldest are forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An editor's request that the engine has not answered."""
+
+    method: str
+    uri: str | None = None
+    """Of the document that it is about, where it is about one."""
+
+    @classmethod
+    def of(cls, message: Message) -> Pending:
+        """Return a request, as far as it must be remembered."""
+        document = message.params.get("textDocument")
+        uri = document.get("uri") if isinstance(document, dict) else None
+        return cls(str(message.method), uri if isinstance(uri, str) else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +59,8 @@ class Ledger:
     """What is open on one editor's connection."""
 
     def __init__(self) -> None:
-        self.pending: dict[Id, str] = {}
-        """The editor's requests that the engine has not answered, by id, with their methods."""
+        self.pending: dict[Id, Pending] = {}
+        """The editor's requests that the engine has not answered, by id, the oldest first."""
         self._asked: dict[Id, _Asked] = {}
         self._n_asked = 0
         self._registrations: dict[str, _Registration] = {}
@@ -132,7 +148,7 @@ class Ledger:
         elif value.get("kind") == "end":
             self._progress.pop(token, None)
 
-    def end_of_engine(self) -> tuple[dict[Id, str], list[bytes]]:
+    def end_of_engine(self) -> tuple[dict[Id, Pending], list[bytes]]:
         """Forget what a dead engine asked for and began.
 
         Returns:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from lsprotocol import types
 
-from lsp_server.server import commands
+from lsp_server.server import commands, serve_messages
 from lsp_server.server.buffer import Position
 from lsp_server.server.documents import Change
 from lsp_server.server.evidence import give_back
@@ -38,7 +38,7 @@ _WORD_CHARACTERS: Final = string.ascii_letters + string.digits + "_"
 def new_server(host: Host) -> CrosslightServer:
     """Return what serves one connection."""
     server = CrosslightServer(host)
-    for method, handler in _HANDLERS.items():
+    for method, handler in {**_HANDLERS, **serve_messages.HANDLERS}.items():
         server.register(method, handler, _OPTIONS.get(method))
     for name, command in commands.COMMANDS.items():
         server.command(name)(command)

@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from lsp_server.engine.conversation import GOODBYE, Conversation, Moves, Phase
+from lsp_server.engine.conversation import Conversation, Moves, Phase
+from lsp_server.engine.greeting import GOODBYE, UNANSWERED
 from lsp_server.engine.jsonrpc import CONTENT_MODIFIED, REQUEST_CANCELLED, REQUEST_FAILED, encode, parse
 
 EMPTY = None
@@ -180,6 +181,25 @@ def test_while_there_is_no_engine_completions_are_empty_and_the_rest_waits(talk:
     ]
     talk.engine_says(id_=3, result="fine")
     assert {"id": 3, "result": "fine"} in talk.taken("editor")
+
+
+def test_the_next_engine_is_told_of_the_last_completion_that_none_answered(talk: Talk) -> None:
+    about = {name: {"textDocument": {"uri": f"file:///{name}"}} for name in "abc"}
+    talk.says("textDocument/inlineCompletion", 2, about["a"])
+    talk.says("textDocument/inlineCompletion", 3, about["b"])
+    talk.says("textDocument/hover", 4, about["c"])
+    talk.lost()
+    talk.find_another()
+    assert talk.taken("engine")[1:] == [{"method": UNANSWERED, "params": {"uri": "file:///b"}}]
+    talk.says("textDocument/inlineCompletion", 5, about["b"])
+    talk.engine_says(id_=5, result={"items": []})
+    talk.lost()
+    talk.says("textDocument/completion", 6, about["a"])  # while there is no engine
+    talk.find_another()
+    assert talk.taken("engine")[1:] == [{"method": UNANSWERED, "params": {"uri": "file:///a"}}]
+    talk.lost()
+    talk.find_another()
+    assert [m["method"] for m in talk.taken("engine")] == ["initialized"]
 
 
 def test_what_waits_is_bounded_and_what_is_dropped_is_answered(talk: Talk) -> None:
