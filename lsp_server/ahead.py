@@ -62,7 +62,7 @@ class Ahead:
             trace: With the suggestion as it was shown.
 
         Returns:
-            Whether all of it was foreseen; not if something more urgent came.
+            Whether all of it was foreseen; not if something more urgent came, or the index failed.
         """
         if not trace.text:
             return True
@@ -86,8 +86,8 @@ class Ahead:
         if key in self._foreseen:
             return True
         foreseen = self._completer.foresee(replace(request, encode_ms=None))
-        if foreseen is None:
-            return False
+        if foreseen is None or foreseen.trace.is_stopgap:
+            return False  # one without the index would be kept when there is one again
         self._foreseen[key] = foreseen
         if len(self._foreseen) > _MOST_KEPT:
             self._foreseen.popitem(last=False)

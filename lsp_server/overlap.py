@@ -16,7 +16,7 @@ from indexer.types import Retrieved
 from lsp_server.choice import Choice
 from lsp_server.phases import PhaseClock
 from lsp_server.requests import CompletionRequest
-from lsp_server.retrieving import WITHOUT_RETRIEVAL, Decided, DefinitionSource, in_background
+from lsp_server.retrieving import Decided, DefinitionSource, in_background
 from lsp_server.writing import Window, Writer, Written
 from model.turns import Awaiting
 
@@ -79,7 +79,7 @@ class Overlap:
                     decided = (
                         self._first_decided(asked, request)
                         if written is None
-                        else self._decided(asked, given, clock.phases_ms()["total"])
+                        else self._decided(asked, request, given, clock.phases_ms()["total"])
                     )
             finally:
                 trial.close()
@@ -97,14 +97,20 @@ class Overlap:
         try:
             return self._awaiting.result(asked, None if request.encode_ms is None else patience_ms / 1e3)
         except TimeoutError:
-            why = f"{WITHOUT_RETRIEVAL}: the index had not answered after {patience_ms} ms"
-            return Decided(Choice(()), notes=(why,))
+            why = f"completed without retrieval: the index had not answered after {patience_ms} ms"
+            return Decided(Choice(()), notes=(why,), is_stopgap=True)
 
-    def _decided(self, asked: Future[Decided], given: Sequence[Retrieved], elapsed_ms: float) -> Decided:
+    def _decided(
+        self,
+        asked: Future[Decided],
+        request: CompletionRequest,
+        given: Sequence[Retrieved],
+        elapsed_ms: float,
+    ) -> Decided:
         """Return what the index came to, or that the line keeps what it had."""
         left_s = max(0.0, self._deadline_ms - elapsed_ms) / 1e3
         try:
-            return self._awaiting.result(asked, left_s)
+            return self._awaiting.result(asked, None if request.encode_ms is None else left_s)
         except TimeoutError:
             why = f"the index had not answered after {self._deadline_ms} ms: the line kept its definitions"
-            return Decided(Choice(tuple(given)), notes=(why,))
+            return Decided(Choice(tuple(given)), notes=(why,), is_stopgap=True)

@@ -23,10 +23,8 @@ from lsp_server.requests import CompletionRequest
 from model.prompt import Prompt, PromptDefinition, definition_ids
 from model.types import TokenCodec
 
-__all__ = ["WITHOUT_RETRIEVAL", "Decided", "DefinitionSource", "in_background"]
+__all__ = ["Decided", "DefinitionSource", "in_background"]
 
-WITHOUT_RETRIEVAL: Final = "completed without retrieval"
-"""How the note begins that says so."""
 _ASKED_FOR: Final = 2
 """Times as many definitions are retrieved as there are places: spare ones, and those to encode ahead."""
 _EXAMPLES: Final = 36
@@ -49,6 +47,8 @@ class Decided:
     """Retrievers that were late or could not answer, with the reason."""
     examples: tuple[str, ...] = ()
     """The text of what was retrieved and not chosen, best first."""
+    is_stopgap: bool = False
+    """Whether the index failed or was late, so that asking again may come to something else."""
 
 
 class DefinitionSource:
@@ -118,7 +118,7 @@ class DefinitionSource:
         try:
             result = request.retrieve(query)
         except IndexerError as error:
-            return Decided(Choice(()), notes=(f"{WITHOUT_RETRIEVAL}: {error}",))
+            return Decided(Choice(()), notes=(f"completed without retrieval: {error}",), is_stopgap=True)
         n = settings.definitions
         rows = result.retrieved[: _ASKED_FOR * n]
         costs_ms = [self._feeding.cost_ms(window.sink, self._ids(row)) for row in rows]

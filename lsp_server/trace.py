@@ -96,6 +96,8 @@ class CompletionTrace:
     provider: str
     sources: tuple[SourceTrace, ...] = ()
     """Of the identifiers that were generated, in order; empty unless the completion was explained."""
+    is_stopgap: bool = False
+    """Whether the index failed or was late, so that the same request may have another answer soon."""
     version: int = field(default=TRACE_VERSION)
 
     def to_json(self) -> str:

@@ -69,6 +69,7 @@ def completion_trace(  # noqa: PLR0913 - by keyword only
         phases_ms=phases_ms,
         model=model.name,
         provider=model.provider,
+        is_stopgap=decided.is_stopgap,
     )
 
 

@@ -36,6 +36,7 @@ class FakeModel:
         self.suppressed: str | None = None
         self.replaces = 0
         self.notes: tuple[str, ...] = ()
+        self.is_stopgap = False
         self.go_on = threading.Event()
         self.go_on.set()
         self.began = threading.Event()
@@ -60,7 +61,9 @@ class FakeModel:
         finally:
             self.n_running -= 1
         text = self.write(request)
-        self._last = trace(text, self.probability, self.suppressed, self.replaces, self.notes)
+        self._last = trace(
+            text, self.probability, self.suppressed, self.replaces, self.notes, self.is_stopgap
+        )
         return self._last
 
     def explain_last(self):
@@ -85,13 +88,13 @@ class FakeModel:
         self.is_closed = True
 
 
-def trace(text, probability=0.9, suppressed=None, replaces=0, notes=()) -> CompletionTrace:
+def trace(text, probability=0.9, suppressed=None, replaces=0, notes=(), is_stopgap=False) -> CompletionTrace:
     return CompletionTrace(
         request=RequestTrace("a.py", 1, 1, "python", multi_line=False),
         text="" if suppressed else text, replaces=replaces, stop_reason="line_end",
         suppression_reason=suppressed, retrieved=(), retrieval_notes=notes, tokens={}, n_generated_tokens=1,
         first_token_probability=probability, drafts_offered=0, drafts_accepted=0, phases_ms={"total": 5.0},
-        model="fake", provider="cpu",
+        model="fake", provider="cpu", is_stopgap=is_stopgap,
     )  # fmt: skip
 
 

@@ -17,7 +17,6 @@ from typing import Final
 
 from indexer.types import RelatedQuery
 from lsp_server.requests import CompletionRequest
-from lsp_server.retrieving import WITHOUT_RETRIEVAL
 from lsp_server.server.buffer import Position
 from lsp_server.server.documents import Document, Documents
 from lsp_server.server.evidence import completion_request, overlay_others
@@ -204,8 +203,7 @@ class Session:
         trace = await self._complete(completion)
         reason = why_not_this(self.options, trace, invoked=request.invoked)
         text, replaces = ("", 0) if reason else (trace.text, trace.replaces)
-        was_late = any(note.startswith(WITHOUT_RETRIEVAL) for note in trace.retrieval_notes)
-        known = Known(uuid.uuid4().hex, text, replaces, reason=reason, was_late=was_late)
+        known = Known(uuid.uuid4().hex, text, replaces, reason=reason, was_late=trace.is_stopgap)
         if reason != "deadline":  # there may be more time when it is asked again
             self.suggestions.keep(request.uri, cursor.prefix, cursor.suffix, known)
         latency_ms = (time.monotonic() - started) * 1e3

@@ -429,10 +429,10 @@ async def test_the_last_completion_is_explained(client):
 @opened()
 async def test_a_suggestion_made_without_a_late_index_is_typed_through_but_not_given_again(client):
     note = "completed without retrieval: the index had not answered after 1000 ms"
-    client.model.notes = (note,)
+    client.model.notes, client.model.is_stopgap = (note,), True
     await client.suggest(URI, 0, 4)
     assert (await client.command("crosslight.status"))["last"]["retrievalNotes"] == [note]
-    client.model.notes = ()
+    client.model.notes, client.model.is_stopgap = (), False
     client.insert(URI, 0, 4, "d")
     assert (await client.suggest(URI, 0, 5, invoked=False))["insertText"] == "one()"
     assert len(client.model.requests) == 1

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from test_completer import BlockingDecoder, ByteCodec, ScriptedDecoder, retrieve_one
 
+from indexer.errors import WorkerError
 from lsp_server.ahead import Ahead, after_acceptance, after_enter
 from lsp_server.completer import Completer, CompletionRequest, RunningModel
 from lsp_server.config import Settings
@@ -82,6 +83,26 @@ def test_what_is_forgotten_is_completed_anew():
     n_passes = decoder.n_passes
     ahead.complete(after_acceptance(REQUEST, shown))
     assert decoder.n_passes > n_passes
+
+
+def test_what_was_foreseen_without_a_failing_index_is_not_kept():
+    failures = [WorkerError("the index worker ended")]
+
+    def retrieve(query):
+        if failures:
+            raise failures[0]
+        return retrieve_one(query)
+
+    decoder = PassesDecoder()
+    ahead = ahead_of(decoder)
+    request = replace(REQUEST, retrieve=retrieve)
+    shown = ahead.complete(request)
+    assert shown.is_stopgap
+    assert not ahead.suggestion_shown(request, shown)
+    failures.clear()
+    accepted = ahead.complete(after_acceptance(request, shown))
+    assert [told.qualified_name for told in accepted.retrieved] == ["helper"]
+    assert not accepted.is_stopgap
 
 
 def test_what_was_foreseen_long_ago_is_let_go_of():

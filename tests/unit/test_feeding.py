@@ -277,7 +277,9 @@ class Scripted:
         decoder.extend = noted
         decoder.cancel = self.was_cancelled.set
 
-    def complete_after(self, event: threading.Event, texts: Sequence[str], typed: str) -> CompletionTrace:
+    def complete_after(
+        self, event: threading.Event, texts: Sequence[str], typed: str, *, encode_ms: float | None = None
+    ) -> CompletionTrace:
         """Complete with an index that answers when something has happened."""
         answer = retrieval_of(texts)
 
@@ -286,9 +288,7 @@ class Scripted:
             return answer(query)
 
         return self.editor.completer.complete(
-            CompletionRequest(
-                "shop", "app.py", "python", PREFIX + typed, SUFFIX, multi_line=False, retrieve=retrieve
-            )
+            CompletionRequest("shop", "app.py", "python", PREFIX + typed, SUFFIX, False, retrieve, encode_ms)
         )
 
 
@@ -340,11 +340,32 @@ def test_what_is_written_does_not_wait_for_an_index_that_is_late():
     editor.completer = Completer(editor.model, hurried)
     before = editor.complete([A, B])
     scripted = Scripted(editor)
-    trace = scripted.complete_after(scripted.may_answer, [C], "y = f")
+    trace = scripted.complete_after(scripted.may_answer, [C], "y = f", encode_ms=100.0)
     scripted.may_answer.set()
     assert trace.text == "irst()"
+    assert trace.is_stopgap
     assert [row.qualified_name for row in trace.retrieved] == [row.qualified_name for row in before.retrieved]
     assert trace.retrieval_notes == ("the index had not answered after 1 ms: the line kept its definitions",)
+
+
+def test_what_nobody_waits_for_waits_for_the_index(monkeypatch):
+    editor = Editor()
+    hurried = replace(SETTINGS, retrieval=replace(SETTINGS.retrieval, deadline_ms=1))
+    editor.completer = Completer(editor.model, hurried)
+    editor.complete([A, B])
+    scripted = Scripted(editor)
+    awaiting = editor.completer._awaiting
+    result, waited_s = awaiting.result, []
+
+    def answer_now(future, timeout_s):
+        waited_s.append(timeout_s)
+        scripted.may_answer.set()
+        return result(future, timeout_s)
+
+    monkeypatch.setattr(awaiting, "result", answer_now)
+    trace = scripted.complete_after(scripted.may_answer, [C], "y = f")
+    assert waited_s == [None]
+    assert (trace.is_stopgap, trace.retrieval_notes) == (False, ())
 
 
 @pytest.mark.parametrize("before", [[], [A, B]], ids=["a first line", "another line"])
