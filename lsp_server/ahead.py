@@ -31,7 +31,7 @@ _MOST_KEPT: Final = 4
 """What follows two suggestions. Each holds its file's text and the memories that it attended to, which can be
 50 MB that the store has let go of."""
 
-_Key = tuple[str, str, str | None, bool | None, str, str]
+_Key = tuple[str, str, str | None, bool | None, int, str, str]
 
 
 class Ahead:
@@ -117,6 +117,7 @@ def _key(request: CompletionRequest) -> _Key:
         request.path,
         request.language,
         request.multi_line,
+        request.n_edits_elsewhere,
         request.prefix,
         request.suffix,
     )

@@ -57,6 +57,8 @@ class Place:
     """By its number."""
     word: int | None = None
     """The column at which the word begins that is being typed; None between words."""
+    n_edits_elsewhere: int = 0
+    """Of other buffers: once one was edited, what the line was given may be gone, or have another text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,10 @@ class DefinitionKeeper:
         last = self._place
         is_known = last is not None and (last.repo_name, last.path) == (place.repo_name, place.path)
         since = self._since(place)
-        given = Given(self._given, since, self._missed, self._is_doubted) if is_known else Given()
+        is_doubted = self._is_doubted or (
+            last is not None and last.n_edits_elsewhere != place.n_edits_elsewhere
+        )
+        given = Given(self._given, since, self._missed, is_doubted) if is_known else Given()
         return choose(candidates, given, n=n, encode_ms=encode_ms)
 
     def keep(self, place: Place, rows: Sequence[Retrieved], missed: Sequence[Retrieved] = ()) -> None:

@@ -33,6 +33,9 @@ class CompletionRequest:
     encode_ms: float | None = None
     """How long the completion may wait for definitions to be encoded that no memory is kept of, where they
     matter; the rest is left out. None: as long as all of them take."""
+    n_edits_elsewhere: int = 0
+    """How often the repository's other unsaved buffers have changed: what was found out at another count may
+    be out of date."""
 
 
 def make_request(

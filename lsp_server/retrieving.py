@@ -171,7 +171,8 @@ def _place(request: CompletionRequest) -> Place:
     line_start = request.prefix.rfind("\n") + 1
     word = _WORD.search(request.prefix, max(line_start, len(request.prefix) - _LONGEST_WORD))
     column = None if word is None else word.start() - line_start
-    return Place(request.repo_name, request.path, request.prefix.count("\n"), column)
+    line = request.prefix.count("\n")
+    return Place(request.repo_name, request.path, line, column, request.n_edits_elsewhere)
 
 
 def _notes(result: RetrievalResult, deadline_ms: int) -> tuple[str, ...]:

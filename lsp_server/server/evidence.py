@@ -43,6 +43,7 @@ def completion_request(
         multi_line=multi_line,
         retrieve=_Asking(index, _recent_paths(documents, document, index.root)) if index else None,
         encode_ms=host.settings.memory.encode_ms,
+        n_edits_elsewhere=index.n_edits_elsewhere(place.path) if index else 0,
     )
 
 
@@ -66,10 +67,12 @@ def overlay_others(host: Host, documents: Documents, document: Document) -> None
         place = other.place
         if other is document or not other.is_changed or other.overlaid_version == other.version:
             continue
+        if other.language is None:  # a log that is followed, say: of no use to retrieval, and always changing
+            continue
         if place is None or place.file is None or place.root != index.root or other.notebook is not None:
             continue
         other.overlaid_version = other.version
-        host.aside.submit(index.overlay, place.path, other.buffer.text)
+        index.overlay(place.path, other.buffer.text, host.aside)
 
 
 def give_back(host: Host, document: Document) -> None:
@@ -78,7 +81,7 @@ def give_back(host: Host, document: Document) -> None:
     index = host.index_of(place.root) if place is not None else None
     if document.overlaid_version is not None and place is not None and index is not None:
         document.overlaid_version = None
-        host.aside.submit(index.overlay, place.path, None)
+        index.overlay(place.path, None, host.aside)
 
 
 def _recent_paths(documents: Documents, document: Document, root: Path) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from lsprotocol import types
 
 from lsp_server.server import commands, serve_messages
+from lsp_server.server.asked import Request, Selected
 from lsp_server.server.buffer import Position
 from lsp_server.server.documents import Change
 from lsp_server.server.evidence import give_back
@@ -21,7 +22,6 @@ from lsp_server.server.host import Host
 from lsp_server.server.language_server import CrosslightServer
 from lsp_server.server.options import SECTION
 from lsp_server.server.places import path_of
-from lsp_server.server.session import Request, Selected
 
 __all__ = ["DID_PARTIALLY_ACCEPT", "DID_SHOW", "new_server"]
 

@@ -12,6 +12,7 @@ from typing import Final, cast
 from lsprotocol import types
 
 from lsp_server import __version__
+from lsp_server.server.asked import Answer
 from lsp_server.server.buffer import Encoding
 from lsp_server.server.documents import Documents
 from lsp_server.server.editor import Editor
@@ -22,7 +23,7 @@ from lsp_server.server.model_thread import ModelState
 from lsp_server.server.options import read_options
 from lsp_server.server.places import WorkspaceFolders, path_of
 from lsp_server.server.protocol import ConnectionServer
-from lsp_server.server.session import Answer, Session
+from lsp_server.server.session import Session
 from lsp_server.server.show import why_inactive
 
 __all__ = ["CrosslightServer"]

@@ -17,7 +17,7 @@ from typing import Final
 
 from indexer.types import RelatedQuery
 from lsp_server.requests import CompletionRequest
-from lsp_server.server.buffer import Position
+from lsp_server.server.asked import Answer, Request
 from lsp_server.server.documents import Document, Documents
 from lsp_server.server.evidence import completion_request, overlay_others
 from lsp_server.server.fates import Fates, Suggestion
@@ -33,46 +33,11 @@ from lsp_server.trace import CompletionTrace
 from lsp_server.warmer import MOST_RELATED
 from model.errors import Cancelled
 
-__all__ = ["Answer", "Request", "Selected", "Session"]
+__all__ = ["Session"]
 
 log = logging.getLogger(__name__)
 
 _MODEL_REASONS: Final = {"loading": "model_loading", "missing": "model_missing", "failed": "model_failed"}
-
-
-@dataclass(frozen=True, slots=True)
-class Selected:
-    """The item that is selected in the editor's own popup."""
-
-    start: Position
-    end: Position
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A cursor that something is wanted at."""
-
-    uri: str
-    position: Position
-    invoked: bool = False
-    """Whether the user asked by hand, and not by typing."""
-    selected: Selected | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """How the last request ended."""
-
-    uri: str
-    reason: str | None
-    """Why nothing was shown; None when something was."""
-    source: str = ""
-    """`model`, or `known` where the model was not asked."""
-    latency_ms: float = 0.0
-    """From the request to its answer, also where that was nothing."""
-    retrieval_notes: tuple[str, ...] = ()
-    """What retrieval left out of the model's evidence, or why there was none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,24 +151,29 @@ class Session:
     async def _suggest(self, request: Request) -> Suggestion | None:
         started = time.monotonic()
         cursor = self._cursor(request)
+        overlay_others(self.host, self.documents, cursor.document)
+        completion = self._completion_request(cursor)
         known = self.suggestions.find(request.uri, cursor.prefix, cursor.suffix)
-        if known is not None and (known.text or not request.invoked) and not known.is_stopgap:
+        if (
+            known is not None
+            and (known.text or not request.invoked)
+            and not known.is_outdated(completion.n_edits_elsewhere)
+        ):
             self._note(Answer(request.uri, known.reason, "known", (time.monotonic() - started) * 1e3))
             return self._offer(cursor, known)
         if not request.invoked:
             await self._wait_until_due(cursor)
-        overlay_others(self.host, self.documents, cursor.document)
-        completion = completion_request(
-            self.host,
-            self.documents,
-            cursor.document,
-            (cursor.prefix, cursor.suffix),
-            multi_line=False if self.options.multi_line == "never" else None,
-        )
         trace = await self._complete(completion)
         reason = why_not_this(self.options, trace, invoked=request.invoked)
         text, replaces = ("", 0) if reason else (trace.text, trace.replaces)
-        known = Known(uuid.uuid4().hex, text, replaces, reason=reason, was_late=trace.is_stopgap)
+        known = Known(
+            uuid.uuid4().hex,
+            text,
+            replaces,
+            reason=reason,
+            was_late=trace.is_stopgap,
+            n_edits_elsewhere=completion.n_edits_elsewhere,
+        )
         if reason != "deadline":  # there may be more time when it is asked again
             self.suggestions.keep(request.uri, cursor.prefix, cursor.suffix, known)
         latency_ms = (time.monotonic() - started) * 1e3
@@ -230,6 +200,15 @@ class Session:
             prefix = self.documents.around(document, selected.start)[0] + selected.text
             suffix = document.buffer.split(selected.end)[1]
         return _Cursor(request, document, document.place, document.version, prefix, suffix)
+
+    def _completion_request(self, cursor: _Cursor) -> CompletionRequest:
+        return completion_request(
+            self.host,
+            self.documents,
+            cursor.document,
+            (cursor.prefix, cursor.suffix),
+            multi_line=False if self.options.multi_line == "never" else None,
+        )
 
     async def _wait_until_due(self, cursor: _Cursor) -> None:
         """Let the next keystroke come first, where nothing is wrong with this one."""

@@ -36,11 +36,12 @@ class Known:
     """Why nothing is shown, where nothing is."""
     was_late: bool = False
     """Whether the index did not answer in time for it."""
+    n_edits_elsewhere: int = 0
+    """As it was asked for; see `CompletionRequest`."""
 
-    @property
-    def is_stopgap(self) -> bool:
-        """Whether the same place is better asked about again; what is being typed already stays as it is."""
-        return self.was_late and self.n_typed == 0
+    def is_outdated(self, n_edits_elsewhere: int) -> bool:
+        """Return whether the same place is better asked about again; what is being typed stays as it is."""
+        return self.n_typed == 0 and (self.was_late or self.n_edits_elsewhere != n_edits_elsewhere)
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,6 +185,32 @@ def test_other_buffers_overlay_the_disk_until_they_are_saved(tmp_path):
     serve(test, index=index, model=model)
 
 
+def test_an_edit_of_another_buffer_is_a_reason_to_ask_anew_and_one_of_the_own_is_not(tmp_path):
+    index, model = FakeIndex(), FakeModel()
+
+    async def test(client):
+        await client.initialize(tmp_path)
+        await client.until(lambda: index.runs)
+        one, two, three = ((tmp_path / name).as_uri() for name in ("one.py", "two.py", "three.log"))
+        client.open(one, "x = ")
+        client.open(two, "")
+        client.open(three, "", language="log")
+        await client.suggest(one, 0, 4)
+        client.insert(three, 0, 0, "1 request")
+        client.insert(one, 0, 4, "d")
+        assert (await client.suggest(one, 0, 5))["insertText"] == "one()"
+        assert len(model.requests) == 1
+        client.insert(two, 0, 0, "def added(): ...")
+        assert (await client.suggest(one, 0, 5))["insertText"] == "one()"
+        assert len(model.requests) == 1, "what is typed through stays"
+        client.change(one, {"range": span(0, 4, 0, 5), "text": ""})
+        for _ in range(2):
+            await client.suggest(one, 0, 4)
+        assert [request.n_edits_elsewhere for request in model.requests] == [0, 1]
+
+    serve(test, index=index, model=model)
+
+
 def test_files_that_were_worked_in_lately_are_told_to_the_index(tmp_path):
     index = FakeIndex()
 

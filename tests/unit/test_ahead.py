@@ -62,7 +62,14 @@ def test_what_was_foreseen_is_what_would_have_been_completed():
 
 @pytest.mark.parametrize(
     "change",
-    [{"prefix": "x = 2"}, {"suffix": "\n"}, {"path": "b.py"}, {"multi_line": None}, {"repo_name": "b"}],
+    [
+        {"prefix": "x = 2"},
+        {"suffix": "\n"},
+        {"path": "b.py"},
+        {"multi_line": None},
+        {"repo_name": "b"},
+        {"n_edits_elsewhere": 1},
+    ],
 )
 def test_another_text_is_completed_anew(change):
     decoder = PassesDecoder()

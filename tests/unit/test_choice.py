@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -138,10 +139,19 @@ PLACE = Place("shop", "app.py", 7, word=4)
         (Place("shop", "app.py", 7, word=9), "abcdef"),
         (Place("shop", "app.py", 7), "abcdef"),
         (Place("shop", "app.py", 8), "abcxyd"),
+        (replace(PLACE, n_edits_elsewhere=1), "abcxyd"),
         (Place("shop", "other.py", 7), "abcxy"),
         (Place("other", "app.py", 7), "abcxy"),
     ],
-    ids=["same word", "another word", "no word", "another line", "another file", "another repository"],
+    ids=[
+        "same word",
+        "another word",
+        "no word",
+        "another line",
+        "another buffer was edited",
+        "another file",
+        "another repository",
+    ],
 )
 def test_another_line_chooses_anew_and_another_document_without_what_was_given(place, chosen):
     keeper = DefinitionKeeper()

@@ -1,6 +1,7 @@
 """A repository's index in the background: nothing that changes is lost, whatever fails."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -106,7 +107,27 @@ def test_before_it_is_open_nothing_is_retrieved_and_nothing_waits():
             started.index.retrieve(QUERY)
         with pytest.raises(WorkerError, match="not open yet"):
             started.index.related(RelatedQuery("a.py", 1))
-        started.index.overlay("a.py", "x")
+        with ThreadPoolExecutor(1) as aside:
+            started.index.overlay("a.py", "x", aside)
+
+
+def test_a_buffer_that_was_just_edited_is_read_before_anything_is_retrieved():
+    asker = FakeIndex()
+    order = []
+    asker.overlay = lambda *_: order.append("overlay")
+    asker.retrieve = lambda *_: order.append("retrieve")
+    with Started(asker) as started, ThreadPoolExecutor(1) as aside:
+        started.until(lambda: asker.runs)
+        started.index.overlay("a.py", "x", aside)
+        started.index.retrieve(QUERY)
+    assert order == ["overlay", "retrieve"]
+
+
+def test_edits_elsewhere_are_those_of_other_buffers():
+    with Started(FakeIndex()) as started, ThreadPoolExecutor(1) as aside:
+        for path, text in (("a.py", "x"), ("b.py", "y"), ("a.py", None)):
+            started.index.overlay(path, text, aside)
+        assert [started.index.n_edits_elsewhere(path) for path in ("a.py", "b.py", "c.py")] == [1, 2, 3]
 
 
 def test_retrieval_goes_past_a_run():

@@ -55,6 +55,17 @@ def test_nothing_to_show_is_known_too():
     assert suggestions.find(URI, "xy", "") is None
 
 
+@pytest.mark.parametrize(
+    ("was_late", "n_typed", "n_edits_elsewhere", "is_outdated"),
+    [(False, 0, 0, False), (True, 0, 0, True), (False, 0, 1, True), (True, 2, 1, False)],
+)
+def test_what_may_be_better_by_now_is_typed_through_all_the_same(
+    was_late, n_typed, n_edits_elsewhere, is_outdated
+):
+    known = Known("1", "total", 0, n_typed=n_typed, was_late=was_late)
+    assert known.is_outdated(n_edits_elsewhere) == is_outdated
+
+
 def test_the_latest_one_counts():
     suggestions = kept(text="old")
     suggestions.keep(URI, "x = ", "\n", Known("2", "new", 0))
