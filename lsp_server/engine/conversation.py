@@ -11,6 +11,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from lsp_server.engine.greeting import GOODBYE, UNANSWERED
 from lsp_server.engine.jsonrpc import (
     INTERNAL_ERROR,
     REQUEST_CANCELLED,
@@ -19,7 +20,6 @@ from lsp_server.engine.jsonrpc import (
     notification,
     response,
 )
-from lsp_server.engine.greeting import GOODBYE, UNANSWERED
 from lsp_server.engine.ledger import Ledger, Pending
 from lsp_server.engine.mirror import Mirror, encoding_in
 from lsp_server.engine.replies import EMPTY, ERROR, INFO, WARNING, log_line, shown, unanswered
