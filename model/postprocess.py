@@ -15,7 +15,7 @@ from model.brackets import CLOSERS, scan
 from model.layout import FileStyle
 from model.stops import repeats_following
 
-__all__ = ["Finished", "SuppressionReason", "finish", "split_closers"]
+__all__ = ["Finished", "SuppressionReason", "finish", "split_closers", "stands_before_text"]
 
 SuppressionReason = Literal[
     "empty",  # the model had nothing to say
@@ -100,6 +100,16 @@ def split_closers(suffix: str) -> tuple[str, str]:
     return suffix[:end], suffix[end:]
 
 
+def stands_before_text(prefix: str, suffix: str) -> bool:
+    """Return whether a cursor stands in the indentation of a line that is written already.
+
+    Nothing is shown there whatever is generated, which can be told before.
+    """
+    line = prefix[prefix.rfind("\n") + 1 :]
+    rest = suffix.partition("\n")[0].rstrip()
+    return not line.strip() and rest[:1].isspace() and not split_closers(suffix)[0].strip()
+
+
 def finish(text: str, *, prefix: str, suffix: str, language: str | None = None) -> Finished:
     """Return the completion that fits between prefix and suffix.
 
@@ -114,7 +124,7 @@ def finish(text: str, *, prefix: str, suffix: str, language: str | None = None) 
     """
     place = _place(prefix, suffix, language)
     text = text.replace("\r\n", "\n")
-    if not place.line.strip() and place.rest[:1].isspace() and not place.closers:
+    if stands_before_text(prefix, suffix):
         return Finished("", 0, "before_text")
     for reason, step in _STEPS:
         text = step(text, place)

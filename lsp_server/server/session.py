@@ -32,6 +32,7 @@ from lsp_server.server.suggestions import Known, Suggestions
 from lsp_server.trace import CompletionTrace
 from lsp_server.warmer import MOST_RELATED
 from model.errors import Cancelled
+from model.postprocess import stands_before_text
 
 __all__ = ["Session"]
 
@@ -161,6 +162,8 @@ class Session:
         ):
             self._note(Answer(request.uri, known.reason, "known", (time.monotonic() - started) * 1e3))
             return self._offer(cursor, known)
+        if stands_before_text(cursor.prefix, cursor.suffix):
+            raise _Nothing("before_text")  # also when it was asked by hand: no text would be fit for it
         if not request.invoked:
             await self._wait_until_due(cursor)
         trace = await self._complete(completion)

@@ -22,6 +22,7 @@ EXPLANATIONS = {
     "not_open": "the editor asked about a document that it has not opened",
     "virtual_document": "the document is not a file of yours: a diff's side, an output, a remote tree",
     "inside_word": "the cursor stands inside of a word",
+    "before_text": "the cursor stands in the indentation of a line that is written already",
     "in_string": "suggestions in strings are switched off in the editor's settings",
     "in_comment": "suggestions in comments are switched off in the editor's settings",
     "model_loading": "the model is being loaded",
@@ -44,7 +45,6 @@ EXPLANATIONS = {
     "repeats_rest_of_line": "the model wrote what follows on the line already",
     "repeats_next_line": "the model wrote the line that comes next already",
     "unbalanced": "the model closed a bracket that is closed already",
-    "before_text": "the cursor stands in the indentation of a line that is written already",
 }
 """Reason code -> what users are told."""
 

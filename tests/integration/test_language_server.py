@@ -175,6 +175,14 @@ async def test_a_language_that_is_switched_off_is_answered_with_its_reason(clien
     assert client.model.requests == []
 
 
+@opened("def f():\n        return 1\n")
+async def test_before_a_line_that_is_written_already_no_model_is_asked(client):
+    for invoked in (True, False):
+        assert await client.suggest(URI, 1, 4, invoked=invoked) is None
+        assert await client.reason() == "before_text"
+    assert client.model.requests == []
+
+
 @opened()
 async def test_an_improbable_suggestion_is_not_shown_while_typing(client):
     client.model.probability = 0.01

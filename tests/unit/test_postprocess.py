@@ -6,7 +6,7 @@ import pytest
 
 from model import postprocess
 from model.brackets import scan
-from model.postprocess import finish, split_closers
+from model.postprocess import finish, split_closers, stands_before_text
 
 FITTED = [
     # Closers that the editor inserted: kept once, whoever wrote them.
@@ -175,3 +175,25 @@ def test_a_long_row_of_closers_costs_no_scan_for_each_of_them(monkeypatch):
 def test_a_huge_file_is_read_in_a_window():
     text = "foo(a, [b])\n" * 1_000_000
     assert finish("c)", prefix=text + "foo(", suffix=")\n" + text, language="python").text == "c"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "suffix", "stands_there"),
+    [
+        ("def f():\n", "    return 1\n", True),
+        ("def f():\n    ", "    return 1\n", True),
+        ("def f():\r\n\t", "\treturn 1\r\n", True),
+        ("def f():\n    ", "return 1\n", False),
+        ("def f():\n    ", "    \n    return 1\n", False),
+        ("def f():\n    ", "  )\n", False),
+        ("f(\n    ", "\n)", False),
+        ("x =", "  y\n", False),
+        ("", "", False),
+        ("", " x", True),
+    ],
+)
+def test_a_cursor_in_the_indentation_of_a_written_line_is_known_before_anything_is_generated(
+    prefix, suffix, stands_there
+):
+    assert stands_before_text(prefix, suffix) == stands_there
+    assert (finish("y = 2", prefix=prefix, suffix=suffix).suppressed == "before_text") == stands_there
