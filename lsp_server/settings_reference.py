@@ -1,12 +1,14 @@
 """The reference of all settings, read off where they are declared.
 
-`python -m lsp_server.settings_reference` prints what `docs/settings.md` holds; a test keeps the two the same.
+`python -m lsp_server.settings_reference` prints what `docs/settings.md` holds, with `--vscode` what VS Code's
+extension declares of its settings; tests keep each the same as what is kept.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 import typing
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -14,7 +16,7 @@ from typing import Any, Literal
 from lsp_server.config import Settings
 from lsp_server.server.options import SECTION, SessionOptions, camel_case
 
-__all__ = ["settings_reference"]
+__all__ = ["settings_reference", "vscode_settings"]
 
 _HEAD = """\
 # Settings
@@ -37,6 +39,9 @@ Sent as `initializationOptions` and with `workspace/didChangeConfiguration`, und
 `settings = {{ {section} = {{ inStrings = false }} }}`.
 
 """
+_NOT_IN_VSCODE = frozenset({"completion_items"})
+"""VS Code has inline completion; for others they are a substitute."""
+_JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 _TABLE = "| name | type | default | what it does |\n| --- | --- | --- | --- |"
 
 
@@ -52,6 +57,31 @@ def settings_reference() -> str:
     lines += ["", _TABLE]
     lines += [_row(camel_case(name), *more) for name, *more in _settings(SessionOptions)]
     return "\n".join(lines) + "\n"
+
+
+def vscode_settings() -> dict[str, Any]:
+    """Return one part of an extension's `contributes.configuration`: the settings as JSON schemas."""
+    hints = typing.get_type_hints(SessionOptions)
+    properties = {
+        f"{SECTION}.{camel_case(field.name)}": _schema(hints[field.name], field)
+        for field in dataclasses.fields(SessionOptions)
+        if field.name not in _NOT_IN_VSCODE
+    }
+    return {"title": "Suggestions", "properties": properties}
+
+
+def _schema(hint: Any, field: dataclasses.Field[Any]) -> dict[str, Any]:  # noqa: ANN401 - as `_type_name`
+    schema: dict[str, Any] = {}
+    if typing.get_origin(hint) is Literal:
+        schema |= {"type": "string", "enum": list(typing.get_args(hint))}
+    elif hint in _JSON_TYPES:
+        schema["type"] = _JSON_TYPES[hint]
+    else:
+        schema |= {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
+    default = list(field.default) if isinstance(field.default, tuple) else field.default
+    schema |= {"default": default, "markdownDescription": field.metadata["doc"]}
+    bounds = {"minimum": field.metadata["at_least"], "maximum": field.metadata["at_most"]}
+    return schema | {name: bound for name, bound in bounds.items() if bound is not None}
 
 
 def _settings(cls: type[Any]) -> Iterator[tuple[str, str, Any, str]]:
@@ -79,4 +109,7 @@ def _row(name: str, type_name: str, default: object, doc: str) -> str:
 
 
 if __name__ == "__main__":
-    print(settings_reference(), end="")
+    if "--vscode" in sys.argv[1:]:
+        print(json.dumps(vscode_settings(), indent=2))
+    else:
+        print(settings_reference(), end="")

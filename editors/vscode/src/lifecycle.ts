@@ -1,0 +1,184 @@
+/** The server's life: found, started, started again, and what the user is told when that fails. */
+import * as vscode from "vscode";
+import { State as ClientState, ShowMessageNotification } from "vscode-languageclient/node";
+import { CrosslightClient } from "./client";
+import { CrashCount } from "./crashes";
+import { thisMachine } from "./machine";
+import { showMessage } from "./messages";
+import { DidChangeStatus } from "./protocol";
+import { findServer, type Search } from "./server";
+import { serverPath, serverSettings } from "./settings";
+import type { Store } from "./store";
+import { Suggestions } from "./suggestions";
+import { isOlder } from "./versions";
+
+/** What the server needs of the rest. */
+export interface Surroundings {
+  readonly log: vscode.LogOutputChannel;
+  readonly store: Store;
+  /** Where the extension keeps an installation of its own. */
+  readonly ownFolder: string;
+  /** The extension's version, which is the server's, too. */
+  readonly version: string;
+  readonly settingNames: readonly string[];
+  readonly onAccepted: () => void;
+}
+
+export class Lifecycle implements vscode.Disposable {
+  private readonly crashes = new CrashCount();
+  private client: CrosslightClient | undefined;
+  private suggestions: Suggestions | undefined;
+  private turn: Promise<void> = Promise.resolve();
+
+  constructor(private readonly around: Surroundings) {}
+
+  /** The running server. */
+  get running(): CrosslightClient | undefined {
+    return this.client?.isRunning() ? this.client : undefined;
+  }
+
+  /** Look for the server. */
+  search(): Search {
+    return findServer(serverPath(), thisMachine(this.around.ownFolder));
+  }
+
+  /** Start the server, or start it anew; one after the other, however often it is asked for. */
+  async restart(): Promise<void> {
+    this.crashes.forget();
+    this.turn = this.turn.then(async () => {
+      await this.stop();
+      await this.start();
+    });
+    await this.turn;
+  }
+
+  /** Tell the server that a suggestion was accepted. */
+  async accepted(id: string): Promise<void> {
+    await this.suggestions?.accepted(id);
+    this.around.onAccepted();
+  }
+
+  /** Send the server its settings again. */
+  async sendSettings(): Promise<void> {
+    await this.running?.sendSettings(serverSettings(this.around.settingNames));
+  }
+
+  async stop(): Promise<void> {
+    const { client } = this;
+    this.client = undefined;
+    this.suggestions?.dispose();
+    this.suggestions = undefined;
+    try {
+      await client?.dispose();
+    } catch (error) {
+      this.around.log.debug(`the server did not end as it should: ${error}`);
+    }
+  }
+
+  dispose(): void {
+    void this.stop();
+  }
+
+  private async start(): Promise<void> {
+    const { log, store } = this.around;
+    const search = this.search();
+    const isFound = search.kind === "found";
+    await vscode.commands.executeCommand("setContext", "crosslight.serverFound", isFound);
+    if (!isFound) {
+      this.tellMissing(search);
+      return;
+    }
+    log.info(`server: ${search.file}`);
+    store.update({ server: "starting", status: undefined, cause: "" });
+    const client = this.newClient(search.file);
+    this.client = client;
+    try {
+      await client.start();
+    } catch (error) {
+      this.gaveUp(client, error instanceof Error ? error.message : String(error));
+      return;
+    }
+    this.compareVersions(client.initializeResult?.serverInfo?.version);
+  }
+
+  private newClient(file: string): CrosslightClient {
+    const { log, store, settingNames } = this.around;
+    const suggestions = new Suggestions(log, () => this.client);
+    this.suggestions = suggestions;
+    const client: CrosslightClient = new CrosslightClient({
+      file,
+      log,
+      settings: () => serverSettings(settingNames),
+      crashes: this.crashes,
+      middleware: suggestions.middleware,
+      onGaveUp: (cause) => this.gaveUp(client, cause),
+    });
+    client.onNotification(ShowMessageNotification.type, (params) => void showMessage(params));
+    client.onNotification(DidChangeStatus, (status) => {
+      store.update({ status });
+      const isReady = status.kind !== "Error" && !(status.busy && status.message.startsWith("loading"));
+      void vscode.commands.executeCommand("setContext", "crosslight.modelReady", isReady);
+    });
+    client.onDidChangeState(({ newState }) => {
+      if (this.client === client && newState === ClientState.Running) {
+        store.update({ server: "running" });
+      } else if (this.client === client && newState === ClientState.Starting) {
+        store.update({ server: "starting", status: undefined });
+      }
+    });
+    return client;
+  }
+
+  private tellMissing(search: Exclude<Search, { kind: "found" }>): void {
+    const { log, store } = this.around;
+    if (search.kind === "unusable") {
+      log.error(search.message);
+      store.update({ server: "failed", cause: search.message });
+      void this.offer(search.message, ["Open Settings"]);
+      return;
+    }
+    const [refused] = search.refused;
+    const where =
+      refused === undefined ? "" : ` There is one in a folder that is open (${refused}), which is never run.`;
+    const cause = `The server is not installed.${where}`;
+    log.warn(cause);
+    store.update({ server: "missing", cause });
+    void this.offer(`Crosslight: ${cause}`, ["Install", "Open Settings"]);
+  }
+
+  private gaveUp(client: CrosslightClient, cause: string): void {
+    const { log, store } = this.around;
+    if (this.client !== client || store.facts.server === "failed") {
+      return; // it was replaced, or that was told
+    }
+    log.error(cause);
+    store.update({ server: "failed", cause });
+    void this.offer(`Crosslight: ${cause}`, ["Restart", "Show Log"]);
+  }
+
+  private compareVersions(version: string | undefined): void {
+    const wanted = this.around.version;
+    if (version !== undefined && isOlder(version, wanted)) {
+      this.around.log.warn(`the server's version is ${version}, the extension's ${wanted}`);
+      void this.offer(`Crosslight: the server (${version}) is older than the extension (${wanted}).`, [
+        "Update",
+      ]);
+    }
+  }
+
+  private async offer(text: string, choices: readonly (keyof typeof COMMANDS)[]): Promise<void> {
+    const chosen = await vscode.window.showWarningMessage(text, ...choices);
+    if (chosen !== undefined) {
+      const [command, ...arguments_] = COMMANDS[chosen];
+      await vscode.commands.executeCommand(command, ...arguments_);
+    }
+  }
+}
+
+const COMMANDS = {
+  Install: ["crosslight.install"],
+  Update: ["crosslight.install"],
+  Restart: ["crosslight.restart"],
+  "Show Log": ["crosslight.showLog"],
+  "Open Settings": ["workbench.action.openSettings", "crosslight.serverPath"],
+} as const satisfies Record<string, readonly [string, ...string[]]>;

@@ -1,0 +1,114 @@
+/**
+ * What the status bar says, from all that is known; no more than that.
+ */
+
+export type State = "starting" | "ready" | "busy" | "warming" | "indexing" | "off" | "error";
+
+/** The server's `didChangeStatus`. */
+export interface ServerStatus {
+  readonly kind: "Normal" | "Warning" | "Error" | "Inactive";
+  readonly busy: boolean;
+  readonly message: string;
+}
+
+/** All that the status bar depends on. */
+export interface Facts {
+  readonly server: "starting" | "running" | "missing" | "failed";
+  /** Why there is no server. */
+  readonly cause: string;
+  /** As the server last told it. */
+  readonly status: ServerStatus | undefined;
+  /** `editor.inlineSuggest.enabled`: without it VS Code asks nobody. */
+  readonly inlineSuggest: boolean;
+  /** The language of the active editor, where it is switched off. */
+  readonly languageOff: string | undefined;
+}
+
+export interface Display {
+  readonly state: State;
+  readonly icon: string;
+  /** What stands behind the icon. */
+  readonly text: string;
+  /** A sentence or two. */
+  readonly detail: string;
+}
+
+export const NOTHING_KNOWN: Facts = {
+  server: "starting",
+  cause: "",
+  status: undefined,
+  inlineSuggest: true,
+  languageOff: undefined,
+};
+
+/** Return what the status bar says; what the user must act on comes first, then what they decided. */
+export function display(facts: Facts): Display {
+  const { status } = facts;
+  if (facts.server === "missing") {
+    return show("error", "Crosslight: not installed", facts.cause);
+  }
+  if (facts.server === "failed") {
+    return show("error", "Crosslight: error", facts.cause);
+  }
+  if (status?.kind === "Error") {
+    return show("error", "Crosslight: error", status.message);
+  }
+  return switchedOff(facts) ?? atWork(facts);
+}
+
+function switchedOff({ status, inlineSuggest, languageOff }: Facts): Display | undefined {
+  if (status?.kind === "Inactive") {
+    const word = ["paused", "ended"].find((one) => status.message.startsWith(one));
+    const text = { paused: "paused", ended: "asleep" }[word ?? ""] ?? "off";
+    return show("off", `Crosslight: ${text}`, sentence(`Suggestions while typing: ${status.message}`));
+  }
+  if (!inlineSuggest) {
+    return show("off", "Crosslight: off", "VS Code's own setting editor.inlineSuggest.enabled is off.");
+  }
+  if (languageOff !== undefined) {
+    return show("off", `Crosslight: off for ${languageOff}`, "This language is switched off.");
+  }
+  return undefined;
+}
+
+function atWork({ server, status }: Facts): Display {
+  if (server === "starting" || status === undefined) {
+    return show("starting", "Crosslight: starting", "The server is starting.");
+  }
+  const { busy, message } = status;
+  if (busy && message.startsWith("loading")) {
+    return show("warming", "Crosslight: warming up", sentence(message));
+  }
+  if (busy && isIndexing(message)) {
+    const numbers = [...message.matchAll(/(\d+) %/g)].map((match) => Number(match[1]));
+    const far = numbers.length > 0 ? ` ${Math.min(...numbers)} %` : "";
+    return show("indexing", `Crosslight: indexing${far}`, `${sentence(message)} Suggestions come meanwhile.`);
+  }
+  if (busy) {
+    return show("busy", "Crosslight", "A suggestion is being made.");
+  }
+  return show("ready", "Crosslight", message === "" ? "Ready." : sentence(message));
+}
+
+/** Whether an index is being made, and its end not only being told. */
+function isIndexing(message: string): boolean {
+  return message.startsWith("indexing ") && !message.endsWith(" was cancelled");
+}
+
+function sentence(message: string): string {
+  return `${message.charAt(0).toUpperCase()}${message.slice(1)}${/[.!?]$/.test(message) ? "" : "."}`;
+}
+
+const ICONS: Readonly<Record<State, string>> = {
+  starting: "$(loading~spin)",
+  ready: "$(check)",
+  busy: "$(loading~spin)",
+  warming: "$(loading~spin)",
+  indexing: "$(sync~spin)",
+  off: "$(circle-slash)",
+  error: "$(error)",
+};
+
+function show(state: State, text: string, detail: string): Display {
+  return { state, icon: ICONS[state], text, detail };
+}

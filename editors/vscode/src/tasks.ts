@@ -1,0 +1,111 @@
+/** What is run in a terminal before the user's eyes: installing the server, and fetching the model. */
+import { execFile } from "node:child_process";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import * as vscode from "vscode";
+import { type Command, installPlan, PYTHON_CHECK } from "./install";
+import type { Lifecycle } from "./lifecycle";
+import { thisMachine } from "./machine";
+import type { StatusAnswer } from "./protocol";
+
+const NO_INSTALLER =
+  "Crosslight needs Python 3.11 or later to install its server. Install it, or uv or pipx, and try again.";
+const FETCH = "Fetch the Model";
+
+/** Install the server, start it, and offer what is still missing. */
+export async function install(
+  context: vscode.ExtensionContext,
+  lifecycle: Lifecycle,
+  ownFolder: string,
+): Promise<void> {
+  const wheel = bundledWheel(context.extensionPath);
+  if (wheel === undefined) {
+    void vscode.window.showErrorMessage("Crosslight: this build of the extension has no server in it.");
+    return;
+  }
+  const plan = await installPlan(wheel, thisMachine(ownFolder), isFit);
+  if (plan === undefined) {
+    void vscode.window.showErrorMessage(NO_INSTALLER);
+    return;
+  }
+  fs.mkdirSync(path.dirname(ownFolder), { recursive: true });
+  if (!(await run(`Install the server with ${plan.by}`, plan.commands))) {
+    void vscode.window.showErrorMessage("Crosslight: the server was not installed; the terminal says why.");
+    return;
+  }
+  await lifecycle.restart();
+  const status = await lifecycle.running?.execute<StatusAnswer>("crosslight.status");
+  if (status?.model.kind === "missing") {
+    const text = "Crosslight: the server is installed. It needs its model, once a machine: 491 MB.";
+    if ((await vscode.window.showInformationMessage(text, FETCH)) === FETCH) {
+      await pullModel(lifecycle);
+    }
+  }
+}
+
+/** Fetch the default model, and have it loaded. */
+export async function pullModel(lifecycle: Lifecycle): Promise<void> {
+  const search = lifecycle.search();
+  if (search.kind !== "found") {
+    await vscode.commands.executeCommand("crosslight.install");
+    return;
+  }
+  if (!(await run(FETCH, [[search.file, "model", "pull"]]))) {
+    void vscode.window.showErrorMessage("Crosslight: the model was not fetched; the terminal says why.");
+    return;
+  }
+  if (lifecycle.running === undefined) {
+    await lifecycle.restart();
+  }
+  await lifecycle.running?.execute("crosslight.clearCaches"); // whatever asks for the model loads it
+}
+
+/** Run commands one after the other in a terminal, and return whether all succeeded. */
+async function run(name: string, commands: readonly Command[]): Promise<boolean> {
+  for (const [program, ...arguments_] of commands) {
+    // from the user's home, so that nothing in the workspace is picked up
+    const execution = new vscode.ProcessExecution(program, arguments_, { cwd: os.homedir() });
+    const task = new vscode.Task(
+      { type: "crosslight", name },
+      vscode.TaskScope.Global,
+      name,
+      "Crosslight",
+      execution,
+    );
+    task.presentationOptions = { reveal: vscode.TaskRevealKind.Always, showReuseMessage: false };
+    if ((await exitCode(task)) !== 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
+async function exitCode(task: vscode.Task): Promise<number | undefined> {
+  const ended = new Promise<number | undefined>((resolve) => {
+    const listening = vscode.tasks.onDidEndTaskProcess(({ execution, exitCode: code }) => {
+      if (execution.task.name === task.name && execution.task.source === task.source) {
+        listening.dispose();
+        resolve(code);
+      }
+    });
+  });
+  await vscode.tasks.executeTask(task);
+  return await ended;
+}
+
+/** Return the server's package that the extension brings along. */
+function bundledWheel(extensionPath: string): string | undefined {
+  const folder = path.join(extensionPath, "server");
+  const names = fs.existsSync(folder) ? fs.readdirSync(folder) : [];
+  const name = names.find((one) => one.endsWith(".whl"));
+  return name === undefined ? undefined : path.join(folder, name);
+}
+
+async function isFit(python: string): Promise<boolean> {
+  return await new Promise((resolve) => {
+    execFile(python, [...PYTHON_CHECK], { cwd: os.homedir(), timeout: 10_000 }, (error) =>
+      resolve(error === null),
+    );
+  });
+}

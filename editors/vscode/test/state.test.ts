@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { display, type Facts, NOTHING_KNOWN, type ServerStatus, type State } from "../src/state";
+import { Store } from "../src/store";
+
+function status(message: string, busy = false, kind: ServerStatus["kind"] = "Normal"): ServerStatus {
+  return { kind, busy, message };
+}
+
+const READY = status("");
+
+const cases: readonly [string, Partial<Facts>, State, string][] = [
+  ["nothing known yet", { server: "starting" }, "starting", "Crosslight: starting"],
+  ["connected, nothing told yet", {}, "starting", "Crosslight: starting"],
+  ["ready", { status: READY }, "ready", "Crosslight"],
+  ["completing", { status: status("", true) }, "busy", "Crosslight"],
+  ["loading", { status: status("loading the model", true) }, "warming", "Crosslight: warming up"],
+  ["indexing, no number yet", { status: status("indexing shop", true) }, "indexing", "Crosslight: indexing"],
+  ["indexing", { status: status("indexing shop: 42 %", true) }, "indexing", "Crosslight: indexing 42 %"],
+  [
+    "indexing two",
+    { status: status("indexing shop: 42 %, bank: 7 %", true) },
+    "indexing",
+    "Crosslight: indexing 7 %",
+  ],
+  ["indexing was stopped", { status: status("indexing shop was cancelled") }, "ready", "Crosslight"],
+  ["a warning", { status: status("shop cannot be indexed: full", false, "Warning") }, "ready", "Crosslight"],
+  ["paused", { status: status("paused, 5 min left", false, "Inactive") }, "off", "Crosslight: paused"],
+  [
+    "switched off",
+    { status: status("switched off in the editor's settings", false, "Inactive") },
+    "off",
+    "Crosslight: off",
+  ],
+  [
+    "the engine ended",
+    { status: status("ended; starts again with the next edit", false, "Inactive") },
+    "off",
+    "Crosslight: asleep",
+  ],
+  ["off in VS Code", { status: READY, inlineSuggest: false }, "off", "Crosslight: off"],
+  ["off for a language", { status: READY, languageOff: "python" }, "off", "Crosslight: off for python"],
+  ["no model", { status: status("no model", false, "Error") }, "error", "Crosslight: error"],
+  ["not installed", { server: "missing", cause: "None." }, "error", "Crosslight: not installed"],
+  ["given up", { server: "failed", cause: "It ended.", status: READY }, "error", "Crosslight: error"],
+];
+
+for (const [name, facts, state, text] of cases) {
+  test(`the status bar: ${name}`, () => {
+    const shown = display({ ...NOTHING_KNOWN, server: "running", ...facts });
+    assert.equal(shown.state, state);
+    assert.equal(shown.text, text);
+    assert.notEqual(shown.detail, "");
+  });
+}
+
+test("what is paused is not drowned by what is at work", () => {
+  const facts: Facts = { ...NOTHING_KNOWN, server: "running", status: status("paused", true, "Inactive") };
+  assert.equal(display(facts).state, "off");
+});
+
+test("the status bar is drawn only when it changes", () => {
+  const drawn: string[] = [];
+  const store = new Store(({ text, state }) => drawn.push(`${text} ${state}`));
+  store.update({ server: "running", status: READY });
+  store.update({ status: { ...READY } });
+  store.update({ languageOff: undefined });
+  store.update({ status: status("", true) });
+  assert.deepEqual(drawn, ["Crosslight: starting starting", "Crosslight ready", "Crosslight busy"]);
+});
