@@ -257,11 +257,7 @@ def start_host(folders: Folders, settings: Settings, problems: Sequence[str] = (
     def load(on_problem: Callable[[str], None]) -> LoadedModel:
         from lsp_server.server.loaded import LoadedModel
 
-        model = LoadedModel(start_model(folders, settings, on_problem), settings)
-        # What there is now stays, and is most of what there will be. Looking through it for garbage would
-        # hold up every thread, the event loop too, for up to a tenth of a second, again and again.
-        gc.freeze()
-        return model
+        return LoadedModel(start_model(folders, settings, on_problem), settings)
 
     return Host(
         settings,
@@ -269,4 +265,7 @@ def start_host(folders: Folders, settings: Settings, problems: Sequence[str] = (
         lambda: connect_index(folders),
         Statistics(folders.statistics_file),
         problems=problems,
+        # What there is then stays, and is most of what there will be. Looking through it for garbage would
+        # hold up every thread, the event loop too, for up to a tenth of a second, again and again.
+        on_ready=gc.freeze,
     )

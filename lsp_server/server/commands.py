@@ -59,7 +59,8 @@ async def explain_last(ls: CrosslightServer, *_: object) -> dict[str, Any] | Non
 def pause(ls: CrosslightServer, *arguments: object) -> dict[str, Any]:
     """Stop or resume suggestions while typing; `true` and `false` say which, nothing changes it.
 
-    Behind `true` may stand for how many minutes; suggestions then resume by themselves.
+    Behind `true` may stand for how many minutes; suggestions then resume by themselves. Where loading the
+    model was cancelled, to resume loads it.
 
     Raises:
         JsonRpcInvalidParams: That is no time.
@@ -68,7 +69,8 @@ def pause(ls: CrosslightServer, *arguments: object) -> dict[str, Any]:
     if minutes is not None and not _is_time(minutes):
         raise JsonRpcInvalidParams(f"crosslight.pause: {minutes!r} are no minutes")
     pause = ls.session.pause
-    if wanted if isinstance(wanted, bool) else not pause.is_on:
+    is_off = pause.is_on or ls.host.model.state.kind == "cancelled"
+    if wanted if isinstance(wanted, bool) else not is_off:
         ls.pause(math.inf if minutes is None else float(minutes))
     else:
         ls.resume()

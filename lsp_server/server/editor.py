@@ -64,11 +64,16 @@ class Editor:
         kind = next(kind for level, kind in _LEVELS if record.levelno >= level)
         self._server.window_log_message(types.LogMessageParams(kind, text))
 
-    def on_model(self, state: ModelState) -> None:
-        """Take up the model's state."""
+    def on_model(self, state: ModelState, cancel: Callable[[], None]) -> None:
+        """Take up the model's state.
+
+        Args:
+            state: The state.
+            cancel: Gives up loading it.
+        """
         self._model = state
         if state.kind == "loading":
-            self._bar("model", "Crosslight: loading the model", None)
+            self._bar("model", "Crosslight: loading the model", cancel)
         else:
             self._end_bar("model", state.message)
         if state.kind in {"missing", "failed"}:
@@ -137,7 +142,7 @@ class Editor:
             bar.cancel()
         self._bars.clear()
 
-    def _bar(self, key: str, title: str, on_cancel: Callable[[], None] | None) -> Bar | None:
+    def _bar(self, key: str, title: str, on_cancel: Callable[[], None]) -> Bar | None:
         if self._has_progress and key not in self._bars:
             self._bars[key] = Bar(self._server, title, on_cancel)
         return self._bars.get(key)

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lsp_server.config import Settings
+from lsp_server.server.completing import CompletingModel
 from lsp_server.server.indexing import IndexAsker, IndexState, RepositoryIndex
-from lsp_server.server.model_thread import CompletingModel, ModelState, ModelThread
+from lsp_server.server.model_thread import ModelState, ModelThread
 from lsp_server.server.statistics import Statistics
 from lsp_server.server.watching import FileWatcher, concerns
 
@@ -45,7 +46,7 @@ class _OpenRepository:
 class Host:
     """The shared objects; its methods may be called from any thread."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a process has one of each
         self,
         settings: Settings,
         load_model: Callable[[Callable[[str], None]], CompletingModel],
@@ -53,6 +54,7 @@ class Host:
         statistics: Statistics,
         *,
         problems: Iterable[str] = (),
+        on_ready: Callable[[], None] = lambda: None,
     ) -> None:
         """Begin to load the model.
 
@@ -62,6 +64,7 @@ class Host:
             connect_index: Returns what answers for indexes; called in a thread.
             statistics: Counts suggestions; closed with the host.
             problems: What every user should know already, such as settings that cannot be read.
+            on_ready: Called once the model is loaded and wanted, before anybody hears of it.
         """
         self.settings = settings
         self.statistics = statistics
@@ -74,6 +77,7 @@ class Host:
         self._repositories: dict[Path, _OpenRepository] = {}
         self._asker: IndexAsker | None = None
         self._problems = list(problems)
+        self._on_ready = on_ready
         self.model = ModelThread(lambda: load_model(self._tell_problem), self._tell_model)
         self.model.start()
 
@@ -167,6 +171,8 @@ class Host:
             return self._asker
 
     def _tell_model(self, state: ModelState) -> None:
+        if state.kind == "ready":
+            self._on_ready()
         for listener in self._everyone():
             _call(listener, listener.on_model, state)
 

@@ -85,8 +85,9 @@ class CrosslightServer(ConnectionServer):
         self._tell_inactive()
 
     def resume(self) -> None:
-        """Pause no more."""
+        """Pause no more, and load a model that was not to be loaded."""
         self.session.pause.end()
+        self.host.model.load_again()
         self._tell_inactive()
 
     def listen(self) -> None:
@@ -96,7 +97,7 @@ class CrosslightServer(ConnectionServer):
         self._log = Forwarder(loop, self.editor.log, self)
         logging.getLogger(OURS).addHandler(self._log)
         self.host.listen(self.listener)
-        self.editor.on_model(self.host.model.state)
+        self.editor.on_model(self.host.model.state, self.host.model.cancel_loading)
         self.open_repositories(self.folders.roots())
 
     def open_repositories(self, roots: Iterable[Path]) -> None:
@@ -152,7 +153,7 @@ class CrosslightServer(ConnectionServer):
             log.log(level, "nothing is shown in %s: %s", _name_of(answer.uri), answer.reason)
 
     def _note_model(self, state: ModelState) -> None:
-        self.editor.on_model(state)
+        self.editor.on_model(state, self.host.model.cancel_loading)
         if state.kind == "ready":
             for document in self.session.documents:
                 self.session.opened(document)

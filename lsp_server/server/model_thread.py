@@ -10,17 +10,15 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Final, Generic, Literal, Protocol, TypeVar
+from typing import Final, Generic, Literal, TypeVar
 
-from indexer.types import Definition
-from lsp_server.requests import CompletionRequest
-from lsp_server.trace import CompletionTrace
+from lsp_server.server.completing import CompletingModel
 from model.errors import Cancelled, NotInstalledError
 
-__all__ = ["CompletingModel", "Job", "ModelState", "ModelThread", "ModelUnavailableError"]
+__all__ = ["Job", "ModelState", "ModelThread", "ModelUnavailableError"]
 
 _T = TypeVar("_T")
 
@@ -30,66 +28,20 @@ _ASK_AGAIN_S: Final = 0.004
 """Between two tries to end a run, which may just be about to begin or lie between two passes."""
 
 
-class CompletingModel(Protocol):
-    """A loaded model and all that is kept beside it; used by one thread, but for `cancel`."""
-
-    @property
-    def name(self) -> str:
-        """The model's name."""
-        ...
-
-    @property
-    def provider(self) -> str:
-        """What it runs on."""
-        ...
-
-    def complete(self, request: CompletionRequest) -> CompletionTrace:
-        """Return the completion at a cursor.
-
-        Raises:
-            Cancelled: Another thread called `cancel`.
-        """
-        ...
-
-    def work_ahead(self, request: CompletionRequest, shown: CompletionTrace | None) -> None:
-        """Compute what the user may ask for next, given what was shown for the last request, if anything.
-
-        Ends early when another thread calls `cancel`.
-        """
-        ...
-
-    def definitions_changed(self) -> None:
-        """Drop what was made of definitions ahead of the user."""
-        ...
-
-    def explain_last(self) -> CompletionTrace | None:
-        """Return the last completion with the shares of its definitions, None before the first one."""
-        ...
-
-    def expect(self, file: str, repo_name: str, related: Callable[[], Sequence[Definition]]) -> None:
-        """Prepare for completions in a file that was opened, while nobody completes."""
-        ...
-
-    def forget(self) -> None:
-        """Drop whatever is kept of completions and definitions."""
-        ...
-
-    def cancel(self) -> None:
-        """End what runs in another thread; of no effect where nothing does."""
-        ...
-
-    def close(self) -> None:
-        """Write what waits to be written, and end every thread."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class ModelState:
     """Whether the model can be asked."""
 
-    kind: Literal["loading", "ready", "missing", "failed"]
+    kind: Literal["loading", "ready", "missing", "failed", "cancelled"]
+    """`cancelled`: the user did not want it to be loaded; it is when they ask for it."""
     message: str
     """For people: the model's name and provider, or what went wrong and its cure."""
+
+
+_LOADING: Final = ModelState("loading", "the model is being loaded")
+_CANCELLED: Final = ModelState(
+    "cancelled", "loading the model was cancelled; resuming, or asking for a suggestion by hand, loads it"
+)
 
 
 class ModelUnavailableError(Exception):
@@ -121,7 +73,7 @@ class ModelThread:
 
         Args:
             load: Called in the thread; again after it failed, when somebody asks again.
-            on_change: Told each new state, in the thread.
+            on_change: Told each new state, in the thread or in that of who cancels or loads again.
             load_again_s: How long after a failure nobody's asking loads it again.
         """
         self._load_again_s = load_again_s
@@ -131,7 +83,7 @@ class ModelThread:
         self._jobs: deque[Job[object]] = deque()
         self._current: Job[object] | None = None
         self._model: CompletingModel | None = None
-        self._state = ModelState("loading", "the model is being loaded")
+        self._state = _LOADING
         self._is_stopping = False
         self._tried_at = 0.0
         self._thread = threading.Thread(target=self._work, name="model", daemon=True)
@@ -144,6 +96,25 @@ class ModelThread:
     def state(self) -> ModelState:
         """Whether the model can be asked."""
         return self._state
+
+    def cancel_loading(self) -> None:
+        """Have a model that is being loaded dropped as soon as it is; who waits for it goes without now.
+
+        Of no effect at any other time.
+        """
+        with self._changed:
+            if self._state is _LOADING:
+                self._become(_CANCELLED)
+                while self._jobs:
+                    self._refuse(self._jobs.popleft())
+                self._changed.notify_all()
+
+    def load_again(self) -> None:
+        """Load the model after all, if that was cancelled."""
+        with self._changed:
+            if self._state is _CANCELLED:
+                self._become(_LOADING)
+                self._changed.notify_all()
 
     @property
     def n_jobs(self) -> int:
@@ -166,6 +137,9 @@ class ModelThread:
         with self._changed:
             for other in [one for one in (*self._jobs, self._current) if one is not None and one.is_ahead]:
                 self._cancel(other)  # the newest one ahead is the only one that is still of use
+            if self._state is _CANCELLED:
+                self._refuse(job)  # type: ignore[arg-type]  # its future only fails
+                return job
             self._jobs.append(job)  # type: ignore[arg-type]  # it is only run
             self._changed.notify_all()
         return job
@@ -208,12 +182,15 @@ class ModelThread:
                 self._changed.wait(_ASK_AGAIN_S)
 
     def _work(self) -> None:
-        self._try_to_load()
         while True:
+            if self._state is _LOADING and not self._is_stopping:
+                self._try_to_load()
             with self._changed:
-                self._changed.wait_for(lambda: self._jobs or self._is_stopping)
+                self._changed.wait_for(lambda: self._jobs or self._is_stopping or self._state is _LOADING)
                 if self._is_stopping:
                     break
+                if self._state is _LOADING:
+                    continue
                 job = self._next()
                 self._current = job
             if self._model is None and time.monotonic() - self._tried_at > self._load_again_s:
@@ -245,16 +222,28 @@ class ModelThread:
         else:
             job.future.set_result(result)
 
+    def _refuse(self, job: Job[object]) -> None:
+        if job.future.set_running_or_notify_cancel():
+            job.future.set_exception(ModelUnavailableError(self._state.message))
+
     def _try_to_load(self) -> None:
+        model: CompletingModel | None = None
         try:
-            self._model = self._load()
+            model = self._load()
         except NotInstalledError as error:
-            self._become(ModelState("missing", str(error)))
+            state = ModelState("missing", str(error))
         except Exception as error:  # noqa: BLE001 - a damaged file, a missing driver: whoever asks is told
-            self._become(ModelState("failed", f"the model cannot be loaded: {error}"))
+            state = ModelState("failed", f"the model cannot be loaded: {error}")
         else:
-            self._become(ModelState("ready", f"{self._model.name} on {self._model.provider}"))
-        self._tried_at = time.monotonic()
+            state = ModelState("ready", f"{model.name} on {model.provider}")
+        with self._changed:
+            self._tried_at = time.monotonic()
+            if self._state is not _CANCELLED:
+                self._model = model
+                self._become(state)
+                return
+        if model is not None:
+            model.close()
 
     def _become(self, state: ModelState) -> None:
         if state != self._state:

@@ -18,11 +18,12 @@ from typing import Final
 from indexer.types import RelatedQuery
 from lsp_server.requests import CompletionRequest
 from lsp_server.server.asked import Answer, Request
+from lsp_server.server.completing import CompletingModel
 from lsp_server.server.documents import Document, Documents
 from lsp_server.server.evidence import completion_request, overlay_others
 from lsp_server.server.fates import Fates, Suggestion
 from lsp_server.server.host import Host
-from lsp_server.server.model_thread import CompletingModel, ModelUnavailableError
+from lsp_server.server.model_thread import ModelUnavailableError
 from lsp_server.server.options import SessionOptions
 from lsp_server.server.pace import Pace
 from lsp_server.server.pause import Pause
@@ -38,7 +39,12 @@ __all__ = ["Session"]
 
 log = logging.getLogger(__name__)
 
-_MODEL_REASONS: Final = {"loading": "model_loading", "missing": "model_missing", "failed": "model_failed"}
+_MODEL_REASONS: Final = {
+    "loading": "model_loading",
+    "cancelled": "model_cancelled",
+    "missing": "model_missing",
+    "failed": "model_failed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +170,9 @@ class Session:
             return self._offer(cursor, known)
         if stands_before_text(cursor.prefix, cursor.suffix):
             raise _Nothing("before_text")  # also when it was asked by hand: no text would be fit for it
-        if not request.invoked:
+        if request.invoked:
+            self.host.model.load_again()
+        else:
             await self._wait_until_due(cursor)
         trace = await self._complete(completion)
         reason = why_not_this(self.options, trace, invoked=request.invoked)
@@ -219,8 +227,8 @@ class Session:
         reason = why_not_here(
             self.options, document.language_id, document.language, cursor.prefix, cursor.suffix
         )
-        if reason is None and self.host.model.state.kind == "loading":
-            reason = _MODEL_REASONS["loading"]
+        if reason is None and (kind := self.host.model.state.kind) in {"loading", "cancelled"}:
+            reason = _MODEL_REASONS[kind]
         if reason is not None:
             raise _Nothing(reason)
         wait_ms: float = self.options.debounce_ms

@@ -26,6 +26,8 @@ EXPLANATIONS = {
     "in_string": "suggestions in strings are switched off in the editor's settings",
     "in_comment": "suggestions in comments are switched off in the editor's settings",
     "model_loading": "the model is being loaded",
+    "model_cancelled": "loading the model was cancelled; crosslight.pause with `false`, or asking by hand, "
+    "loads it",
     "model_missing": "the model that the settings name (`model.name`) is not installed; "
     "`crosslight model list` names those that are, `crosslight model pull` fetches one",
     "model_failed": "the model cannot be loaded; `crosslight doctor` says more",

@@ -42,8 +42,8 @@ def status_of(
     busy = model.kind == "loading" or bool(indexing) or is_completing
     if model.kind in {"missing", "failed"}:
         return Status("Error", busy, model.message)
-    if inactive:
-        return Status("Inactive", busy, inactive)
+    if inactive or model.kind == "cancelled":
+        return Status("Inactive", busy, inactive or model.message)
     if model.kind == "loading":
         return Status("Normal", busy, "loading the model")
     if indexing:

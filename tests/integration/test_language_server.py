@@ -391,6 +391,38 @@ def test_a_model_that_is_missing_is_told_once_and_breaks_nothing():
     serve(test, model=load)
 
 
+@pytest.mark.parametrize("how", ["by hand", "pause false", "toggle"])
+def test_loading_the_model_can_be_cancelled_and_is_made_up_for_when_it_is_asked_for(how):
+    may_load = threading.Event()
+
+    def load():
+        assert may_load.wait(20)
+        return FakeModel()
+
+    async def test(client):
+        await client.initialize(
+            options={"debounceMs": 0}, capabilities={"window": {"workDoneProgress": True}}
+        )
+        client.open(URI, "x = ")
+        waiting = client.suggestion(URI, 0, 4)
+        (bar,) = await client.until(lambda: client.told("$/progress"))
+        assert (bar["value"]["kind"], bar["value"]["cancellable"]) == ("begin", True)
+        client.notify("window/workDoneProgress/cancel", {"token": bar["token"]})
+        assert await waiting is None
+        assert await client.suggest(URI, 0, 4, invoked=False) is None
+        assert await client.reason() == "model_cancelled"
+        await client.until(lambda: client.told("$/progress")[-1]["value"]["kind"] == "end")
+        assert client.told("didChangeStatus")[-1]["kind"] == "Inactive"
+        may_load.set()
+        if how != "by hand":
+            arguments = [False] if how == "pause false" else []
+            assert (await client.command("crosslight.pause", *arguments))["paused"] is False
+        assert await client.suggest(URI, 0, 4) is not None
+        assert client.told("didChangeStatus")[-1]["kind"] == "Normal"
+
+    serve(test, model=load)
+
+
 def test_a_completion_that_fails_is_no_error_to_the_client():
     def write(_):
         raise RuntimeError("secret code")

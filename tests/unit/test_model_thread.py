@@ -139,3 +139,72 @@ def test_the_end_cancels_everything_and_closes_the_model(model):
         running.future.result(0)
     assert waiting.future.cancelled()
     assert model.is_closed
+
+
+class Loading:
+    """A thread whose model is loaded when that is told to go on."""
+
+    def __init__(self):
+        self.go_on = threading.Event()
+        self.has_begun = threading.Semaphore(0)
+        self.models = []
+        self.states = []
+        self.thread = ModelThread(self._load, self.states.append)
+
+    def _load(self):
+        self.has_begun.release()
+        assert self.go_on.wait(PATIENCE_S)
+        self.models.append(FakeModel())
+        return self.models[-1]
+
+    def __enter__(self):
+        self.thread.start()
+        assert self.has_begun.acquire(timeout=PATIENCE_S)
+        return self
+
+    def __exit__(self, *_):
+        self.go_on.set()
+        self.thread.close()
+
+    @property
+    def kinds(self):
+        return [state.kind for state in self.states]
+
+
+def test_a_load_that_is_cancelled_leaves_no_model_and_nobody_waiting():
+    with Loading() as loading:
+        waiting = loading.thread.submit(lambda model: model.name)
+        loading.thread.cancel_loading()
+        later = loading.thread.submit(lambda model: model.name)
+        for job in (waiting, later):
+            with pytest.raises(ModelUnavailableError):
+                job.future.result(0)
+    assert loading.kinds == ["cancelled"]
+    assert [model.is_closed for model in loading.models] == [True]
+
+
+def test_what_was_cancelled_is_loaded_when_it_is_wanted():
+    with Loading() as loading:
+        loading.thread.cancel_loading()
+        loading.go_on.set()
+        loading.thread.load_again()
+        assert loading.thread.submit(lambda model: model.name).future.result(PATIENCE_S) == "fake"
+        loading.thread.cancel_loading()
+        assert loading.thread.state.kind == "ready", "it is too late to cancel"
+    assert loading.kinds == ["cancelled", "loading", "ready"]
+
+
+def test_what_is_wanted_again_while_it_is_still_being_loaded_is_not_loaded_twice():
+    with Loading() as loading:
+        loading.thread.cancel_loading()
+        loading.thread.load_again()
+        job = loading.thread.submit(lambda model: model.name)
+        loading.go_on.set()
+        assert job.future.result(PATIENCE_S) == "fake"
+        assert len(loading.models) == 1
+
+
+def test_to_load_again_what_was_not_cancelled_does_nothing(thread):
+    assert thread.submit(lambda model: model.name).future.result(PATIENCE_S) == "fake"
+    thread.load_again()
+    assert thread.state.kind == "ready"

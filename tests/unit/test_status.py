@@ -21,6 +21,7 @@ def index(kind, name="shop", **more):
     return IndexState(Path("/code") / name, kind, **more)
 
 
+CANCELLED = ModelState("cancelled", "loading the model was cancelled")
 PARSING = index("indexing", phase="parse", n_done=300, n_total=1000)
 CASES = {
     "ready": (READY, [index("ready", message="5 definitions")], "", Status("Normal", False, "")),
@@ -28,6 +29,8 @@ CASES = {
     "missing": (MISSING, [PARSING], "paused", Status("Error", True, MISSING.message)),
     "paused": (READY, [PARSING], "paused", Status("Inactive", True, "paused")),
     "paused and loading": (LOADING, [], "paused", Status("Inactive", True, "paused")),
+    "not loaded": (CANCELLED, [], "", Status("Inactive", False, CANCELLED.message)),
+    "paused and not loaded": (CANCELLED, [], "paused", Status("Inactive", False, "paused")),
     "indexing": (READY, [PARSING], "", Status("Normal", True, "indexing shop: 21 %")),
     "looking": (READY, [index("indexing", phase="scan")], "", Status("Normal", True, "indexing shop")),
     "two": (
