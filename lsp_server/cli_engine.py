@@ -53,8 +53,12 @@ def stop() -> None:
     """End the engine that runs; editors start another one as soon as something is typed."""
     from lsp_server.engine.status import stop_engine
 
-    if not stop_engine(Folders.of_user()):
+    stopped = stop_engine(Folders.of_user())
+    if stopped is None:
         complain("no engine runs")
+    else:
+        how = "did not answer and was killed" if stopped.hung else "has ended"
+        print(f"the engine (process {stopped.pid}) {how}")
 
 
 def engine_process() -> None:

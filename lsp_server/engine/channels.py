@@ -13,6 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from lsp_server.engine.framing import FrameDecoder, header_of
+from lsp_server.engine.killing import process_behind
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -109,6 +110,8 @@ class SocketChannel(_ByteChannel):
     def __init__(self, connected: socket.socket) -> None:
         super().__init__()
         self._socket = connected
+        self.pid = process_behind(connected) if connected.family.name == "AF_UNIX" else None
+        """The process at the other end; None if it is not known."""
 
     def close(self) -> None:
         """Shut both directions down, which wakes whoever blocks, and let the socket go."""
@@ -134,6 +137,8 @@ class PipeChannel(_ByteChannel):
         super().__init__()
         self._connection = connection
         self._timeout_s: float | None = None
+        self.pid: int | None = None
+        """The process at the other end, which a pipe does not tell."""
 
     def close(self) -> None:
         """Close the handle."""

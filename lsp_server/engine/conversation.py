@@ -11,13 +11,14 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from lsp_server.engine.greeting import GOODBYE, UNANSWERED
+from lsp_server.engine.greeting import ALIVE, GOODBYE, UNANSWERED
 from lsp_server.engine.jsonrpc import (
     INTERNAL_ERROR,
     REQUEST_CANCELLED,
     REQUEST_FAILED,
     failure,
     notification,
+    request,
     response,
 )
 from lsp_server.engine.ledger import Ledger, Pending
@@ -32,6 +33,7 @@ __all__ = ["Conversation", "Moves", "Phase"]
 _STATUS: Final = "didChangeStatus"
 _SHOW: Final = "window/showMessage"
 _REPLAY_ID: Final = "crosslight-replay"
+_ALIVE_ID: Final = "crosslight-alive"
 _MIRRORED: Final = frozenset(
     {
         "initialized",
@@ -106,6 +108,15 @@ class Conversation:
         """Whether the editor has asked to shut down, and been answered."""
         return self._mirror.is_shut_down
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether an engine owes an answer; one that has been shut down owes none any more."""
+        return bool(self._ledger.pending) and not self.is_shut_down
+
+    def ask_alive(self) -> bytes:
+        """Return what an engine answers at any time; the answer goes nowhere."""
+        return request(_ALIVE_ID, ALIVE, None)
+
     def from_editor(self, message: Message) -> Moves:
         """Take a message of the editor."""
         moves = Moves()
@@ -171,8 +182,12 @@ class Conversation:
         moves.to_engine.append(self._mirror.initialize_again(id_))
         return moves
 
-    def engine_lost(self) -> Moves:
-        """Answer for an engine that is gone, whether it died or said goodbye."""
+    def engine_lost(self, how: str | None = None) -> Moves:
+        """Answer for an engine that is gone, whether it died or said goodbye.
+
+        Args:
+            how: What it did, where that is known ("did not answer …").
+        """
         moves = Moves()
         pending, ended = self._ledger.end_of_engine()
         moves.to_editor += ended
@@ -188,7 +203,8 @@ class Conversation:
             moves.to_editor += self._status("Inactive", "ended; starts again with the next edit")
         else:
             self.phase = Phase.AWAY
-            self._news = log_line(WARNING, "The engine ended unexpectedly; another one goes on in its place.")
+            text = f"The engine {how or 'ended unexpectedly'}; another one goes on in its place."
+            self._news = log_line(WARNING, text)
         return moves
 
     def gave_up(self, cause: str) -> Moves:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -21,26 +22,27 @@ from indexer.errors import IndexerError
 from indexer.folders import private_folder
 from indexer.rendezvous import Rendezvous, last_log_line, spawn_detached
 from lsp_server.engine.channels import PipeChannel, SocketChannel
-from lsp_server.engine.errors import EngineError, GoneError, MalformedError
+from lsp_server.engine.errors import EngineError, GoneError, HangsError, MalformedError
 from lsp_server.engine.greeting import GREETING_METHOD, PROTOCOL
 from lsp_server.engine.jsonrpc import parse, request
+from lsp_server.engine.killing import kill
 from lsp_server.engine.one_at_a_time import one_at_a_time
 from lsp_server.engine.proxy import EngineLink
 
 if TYPE_CHECKING:
     import subprocess
 
-    from lsp_server.engine.channels import Channel
     from lsp_server.paths import Folders
 
-__all__ = ["ENGINE_COMMAND", "EngineFinder", "engine_meeting", "greet", "is_answered"]
+__all__ = ["ENGINE_COMMAND", "GREETING_S", "EngineFinder", "engine_meeting", "greet", "is_answered"]
 
 ENGINE_COMMAND: Final = (sys.executable, "-P", "-m", "lsp_server", "engine-process")
 """`-P` keeps the working folder off the import path: a workspace's own `model` folder must never run."""
 
 _START_S = 60.0
 """How long an engine may take until it listens: its imports, on a busy machine."""
-_GREETING_S = 20.0
+GREETING_S: Final = 20.0
+"""How long an engine may take to answer a command; one that is being started takes longer."""
 _LOOK_EVERY_S = 0.02
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -59,15 +61,19 @@ def engine_meeting(folders: Folders) -> Rendezvous:
     return replace(meeting, log_file=private_folder(folders.logs) / meeting.log_file.name)
 
 
-def greet(meeting: Rendezvous, wants: str) -> tuple[Channel, dict[str, Any]] | None:
+def greet(
+    meeting: Rendezvous, wants: str, patience_s: float = GREETING_S
+) -> tuple[SocketChannel | PipeChannel, dict[str, Any]] | None:
     """Connect to an engine, and return the channel and what it answered; None where none listens.
 
     Args:
         meeting: Where.
         wants: What the connection is for: `editor`, `status` or `stop`.
+        patience_s: How long it may take to answer.
 
     Raises:
         GoneError: There was one, but it is ending.
+        HangsError: There is one, but it does not answer.
         EngineError: What listens there does not answer as an engine does.
     """
     try:
@@ -75,13 +81,13 @@ def greet(meeting: Rendezvous, wants: str) -> tuple[Channel, dict[str, Any]] | N
     except OSError:
         return None
     try:
-        channel.set_timeout(_GREETING_S)
+        channel.set_timeout(patience_s)
         channel.send(request(0, GREETING_METHOD, {"protocol": PROTOCOL, "wants": wants}))
         answer = _answer_in(channel.receive())
         channel.set_timeout(None)
     except TimeoutError:
         channel.close()
-        raise EngineError(f"the engine did not answer within {_GREETING_S:.0f} s") from None
+        raise HangsError(channel.pid, patience_s) from None
     except MalformedError as error:
         channel.close()
         raise EngineError(f"what answers in the engine's place is no engine: {error}") from None
@@ -104,7 +110,12 @@ class EngineFinder:
     """Gets connections to one engine, and starts it if none runs."""
 
     def __init__(
-        self, meeting: Rendezvous, *, command: Sequence[str] = ENGINE_COMMAND, start_s: float = _START_S
+        self,
+        meeting: Rendezvous,
+        *,
+        command: Sequence[str] = ENGINE_COMMAND,
+        start_s: float = _START_S,
+        silent_s: float = _START_S,
     ) -> None:
         """Look for nothing yet.
 
@@ -112,10 +123,12 @@ class EngineFinder:
             meeting: Where the engine answers.
             command: What becomes the engine.
             start_s: How long it may take until it answers.
+            silent_s: How long one that runs may be silent when it is greeted; then it is killed.
         """
         self._meeting = meeting
         self._command = command
         self._start_s = start_s
+        self._silent_s = silent_s
 
     def connect(self) -> EngineLink:
         """Return a connection to the engine, which is started if none runs.
@@ -134,12 +147,18 @@ class EngineFinder:
         return self._with_log("the engine ended unexpectedly several times in a row")
 
     def _find(self) -> EngineLink | None:
-        found = greet(self._meeting, "editor")
+        """Return a connection to the engine that runs; None if none does, or the one that does hangs."""
+        try:
+            found = greet(self._meeting, "editor", self._silent_s)
+        except HangsError as error:
+            kill(error.pid)
+            return None
         if found is None:
             return None
         channel, answer = found
         notice = answer.get("notice")
-        return EngineLink(channel, notice if isinstance(notice, str) else None)
+        pid = answer.get("pid") if sys.platform == "win32" else channel.pid
+        return EngineLink(channel, notice if isinstance(notice, str) else None, partial(kill, pid))
 
     def _start(self) -> EngineLink:
         """Start an engine, unless someone else is doing so, and wait until it answers."""

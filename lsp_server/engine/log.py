@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from lsp_server.engine.killing import STACKS_SIGNAL
 from lsp_server.server.logs import set_up_logging
 
 __all__ = ["BoundedLog", "keep_log"]
@@ -56,4 +57,6 @@ def keep_log(file: Path, max_bytes: int = _MAX_BYTES) -> None:
     os.dup2(fd, sys.stderr.fileno())
     os.close(fd)
     faulthandler.enable()
+    if STACKS_SIGNAL is not None:
+        faulthandler.register(STACKS_SIGNAL, all_threads=True)  # names of files and functions, no code
     set_up_logging(BoundedLog(file, max_bytes))

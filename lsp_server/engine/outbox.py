@@ -31,6 +31,12 @@ class Outbox:
         self._is_closed = False
         threading.Thread(target=self._work, daemon=True, name="outbox").start()
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something was not sent, since the other side does not read it, or not yet."""
+        with self._changed:
+            return bool(self._waiting) or self._is_sending
+
     def put(self, bodies: Iterable[bytes], *, wake: bool = True) -> None:
         """Send these next; never waits. What is put into a closed box is lost.
 

@@ -1,7 +1,8 @@
-"""Moves messages between one editor and its engine, and finds another engine when that one dies.
+"""Moves messages between one editor and its engine, and finds another engine when that one dies or hangs.
 
-Two threads: whoever calls `run` reads the editor; the other finds an engine and reads it. What a message
-means is decided in `conversation`, under one lock that is never held while anything is sent or waited for.
+Three threads: whoever calls `run` reads the editor; another finds an engine and reads it; the third looks now
+and then whether the engine still answers. What a message means is decided in `conversation`, under one lock
+that is never held while anything is sent or waited for.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from lsp_server.engine.conversation import Conversation, Moves
-from lsp_server.engine.errors import EngineError, MalformedError
+from lsp_server.engine.errors import EngineError, GoneError, MalformedError
 from lsp_server.engine.jsonrpc import Message, parse
 from lsp_server.engine.outbox import Outbox
+from lsp_server.engine.pulse import Pulse, State
 
 if TYPE_CHECKING:
     from lsp_server.engine.channels import Channel
@@ -32,6 +34,8 @@ class EngineLink:
     channel: Channel
     notice: str | None = None
     """What the engine wants the user to know."""
+    kill: Callable[[], None] = lambda: None
+    """Ends its process, which answers no more."""
 
 
 class EngineSource(Protocol):
@@ -59,6 +63,19 @@ class Patience:
     most_s: float = 8.0
     settled_s: float = 60.0
     """An engine that lived for so long has not failed."""
+    ending_s: float = 0.1
+    """Between two attempts while the last engine is still ending."""
+    max_endings: int = 100
+    """Such attempts in a row; one more is a failure."""
+    look_s: float = 5.0
+    """Between two looks at an engine that somebody waits for; the first one that finds it silent asks it."""
+    max_silent_looks: int = 5
+    """After that one; then the engine hangs."""
+
+    @property
+    def silence_s(self) -> float:
+        """For how long an engine was silent, at least, that hangs."""
+        return self.look_s * self.max_silent_looks
 
     def delay_s(self, n_failures: int) -> float:
         """Return how long to wait after so many failures in a row."""
@@ -95,6 +112,11 @@ class Proxy:
         self._deciding = threading.Lock()
         self._to_editor = threading.Lock()
         self._engine: Outbox | None = None
+        self._link: EngineLink | None = None
+        self._pulse = Pulse(self._patience.max_silent_looks)
+        self._hangs = False
+        self._listens = False
+        """Whether the engine would be heard now; not while what it said is being told to the editor."""
         self._wanted = threading.Event()
         self._over = threading.Event()
 
@@ -109,6 +131,7 @@ class Proxy:
         """
         engines = threading.Thread(target=self._keep_engine, daemon=True, name="engine")
         engines.start()
+        threading.Thread(target=self._watch, daemon=True, name="watch engine").start()
         try:
             while (body := self._editor.receive()) is not None:
                 if self._from_editor(parse(body)):
@@ -149,13 +172,20 @@ class Proxy:
             self._abort()
 
     def _find_and_read(self) -> None:
-        n_failures = 0
+        n_failures = n_endings = 0
         while not self._over.is_set():
             try:
                 link = self._source.connect()
             except EngineError as error:
-                n_failures = self._failed(n_failures, str(error))
+                n_endings = n_endings + 1 if isinstance(error, GoneError) else 0
+                if 0 < n_endings <= self._patience.max_endings:
+                    self._over.wait(
+                        self._patience.ending_s
+                    )  # the last engine's end is no failure of the next
+                else:
+                    n_failures, n_endings = self._failed(n_failures, str(error)), 0
                 continue
+            n_endings = 0
             began = time.monotonic()
             problem = self._converse(link)
             if self._over.is_set() or self._conversation.is_shut_down:
@@ -190,28 +220,54 @@ class Proxy:
             if self._over.is_set():
                 outbox.close()
                 return None
-            self._engine = outbox
+            self._engine, self._link = outbox, link
+            self._pulse, self._hangs = Pulse(self._patience.max_silent_looks), False
             moves = self._conversation.engine_found(link.notice)
             self._post(moves)
         self._tell_editor(moves)
         problem = None
         try:
-            while problem is None and (body := link.channel.receive()) is not None:
+            while problem is None and (body := self._listen(link.channel)) is not None:
                 problem = self._from_engine(parse(body))
         except MalformedError as error:
             problem = str(error)
         outbox.close()
         with self._deciding:
-            self._engine = None
+            self._engine = self._link = None
             if self._over.is_set():
                 return None
             self._wanted.clear()
-            moves = self._conversation.engine_lost()
+            how = f"did not answer for {self._patience.silence_s:.0f} s" if self._hangs else None
+            moves = self._conversation.engine_lost(how)
         self._tell_editor(moves)
-        return problem
+        return f"the engine {how}, several times in a row" if how is not None else problem
+
+    def _watch(self) -> None:
+        """End an engine that hangs, so that another one can take its place."""
+        while not self._over.wait(self._patience.look_s):
+            with self._deciding:
+                engine, link = self._engine, self._link
+                if engine is None or link is None or self._hangs:
+                    continue
+                is_waited_for = self._listens and (self._conversation.is_waiting or engine.is_waiting)
+                state = self._pulse.look(is_waited_for=is_waited_for)
+                self._hangs |= state is State.HANGS
+                if state is State.SILENT:
+                    engine.put([self._conversation.ask_alive()])
+            if state is State.HANGS:
+                link.kill()
+                engine.close()  # in case that it cannot be killed
+
+    def _listen(self, channel: Channel) -> bytes | None:
+        self._listens = True
+        try:
+            return channel.receive()
+        finally:
+            self._listens = False
 
     def _from_engine(self, message: Message) -> str | None:
         with self._deciding:
+            self._pulse.heard()
             moves = self._conversation.from_engine(message)
             self._post(moves)
         self._tell_editor(moves)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import filelock
 import psutil
 
 from indexer.client import worker_pid
-from lsp_server.engine.errors import EngineError, GoneError
-from lsp_server.engine.finder import engine_meeting, greet
+from lsp_server.engine.errors import EngineError, GoneError, HangsError
+from lsp_server.engine.finder import GREETING_S, engine_meeting, greet
+from lsp_server.engine.killing import kill
 
 if TYPE_CHECKING:
     from lsp_server.engine.greeting import Wants
     from lsp_server.paths import Folders
 
-__all__ = ["engine_status", "memory_bytes", "stop_engine"]
+__all__ = ["Stopped", "engine_status", "memory_bytes", "stop_engine"]
 
 _STOP_S: Final = 20.0
 _LAST_BREATH_S: Final = 2.0
@@ -39,23 +41,44 @@ def engine_status(folders: Folders) -> dict[str, Any]:
     }
 
 
-def stop_engine(folders: Folders) -> bool:
-    """End the engine, wait until it has, and return whether there was one.
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """An engine that was ended."""
+
+    pid: int
+    hung: bool
+    """Whether it did not answer and had to be killed."""
+
+
+def stop_engine(folders: Folders, patience_s: float = GREETING_S) -> Stopped | None:
+    """End the engine, wait until it has, and return which it was; None where none ran.
+
+    Args:
+        folders: The user's.
+        patience_s: How long it may take to answer, before it is killed.
 
     Raises:
         EngineError: It goes on.
     """
-    engine = _ask(folders, "stop")
-    if engine is None:
-        return False
+    try:
+        engine = _ask(folders, "stop", patience_s)
+    except HangsError as error:
+        if error.pid is None:
+            raise
+        kill(error.pid)
+        stopped = Stopped(error.pid, hung=True)
+    else:
+        if engine is None:
+            return None
+        stopped = Stopped(engine["pid"], hung=False)
     try:
         with filelock.FileLock(engine_meeting(folders).lock_file, timeout=_STOP_S):
             pass  # the lock is free once the process has closed everything
     except filelock.Timeout:
         raise EngineError(f"the engine did not end within {_STOP_S:.0f} s") from None
     with suppress(psutil.Error):
-        psutil.Process(engine["pid"]).wait(_LAST_BREATH_S)
-    return True
+        psutil.Process(stopped.pid).wait(_LAST_BREATH_S)
+    return stopped
 
 
 def memory_bytes(pid: int) -> int | None:
@@ -66,9 +89,9 @@ def memory_bytes(pid: int) -> int | None:
     return None
 
 
-def _ask(folders: Folders, wants: Wants) -> dict[str, Any] | None:
+def _ask(folders: Folders, wants: Wants, patience_s: float = GREETING_S) -> dict[str, Any] | None:
     with suppress(GoneError):
-        found = greet(engine_meeting(folders), wants)
+        found = greet(engine_meeting(folders), wants, patience_s)
         if found is not None:
             channel, answer = found
             channel.close()

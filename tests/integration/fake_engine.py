@@ -11,10 +11,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from indexer.rendezvous import Rendezvous
+from lsp_server.engine import proxy
 from lsp_server.engine.errors import MalformedError
 from lsp_server.engine.finder import EngineFinder, engine_meeting
 from lsp_server.engine.framing import FrameDecoder, header_of
@@ -93,6 +95,8 @@ class _FakeServer:
                 }
             case "fake/hang" | "textDocument/inlineCompletion" if params.get("hang", True):
                 return
+            case "fake/stuck":  # its event loop, for ever
+                threading.Event().wait()
             case "fake/die":
                 os.kill(os.getpid(), 9)
                 return
@@ -147,12 +151,18 @@ def engine_command(folder: Path, idle_s: float = 60.0) -> list[str]:
 
 
 def serve_command(
-    folder: Path, arguments: Sequence[str] = (), engine: Sequence[str] | None = None, idle_s: float = 60.0
+    folder: Path,
+    arguments: Sequence[str] = (),
+    engine: Sequence[str] | None = None,
+    idle_s: float = 60.0,
+    patience: tuple[float, float] = (5.0, 60.0),
 ) -> list[str]:
-    """Return a `crosslight serve` whose engine has a fake language server."""
-    return _command(
-        "run_fake_serve", str(folder), list(arguments), list(engine or engine_command(folder, idle_s))
-    )
+    """Return a `crosslight serve` whose engine has a fake language server.
+
+    Its patience: seconds between two looks at an engine that is silent, and for one to answer its greeting.
+    """
+    engine = list(engine or engine_command(folder, idle_s))
+    return _command("run_fake_serve", str(folder), list(arguments), engine, *patience)
 
 
 def meeting_in(folder: Path) -> Rendezvous:
@@ -173,9 +183,13 @@ def run_fake_engine(folder: str, idle_s: float) -> int:
     return 0
 
 
-def run_fake_serve(folder: str, arguments: list[str], engine: list[str]) -> int:
+def run_fake_serve(
+    folder: str, arguments: list[str], engine: list[str], look_s: float, silent_s: float
+) -> int:
+    proxy.Patience = partial(proxy.Patience, look_s=look_s)  # type: ignore[misc]
+    finder = EngineFinder(meeting_in(Path(folder)), command=engine, silent_s=silent_s)
     try:
-        return run_serve(arguments, lambda: EngineFinder(meeting_in(Path(folder)), command=engine))
+        return run_serve(arguments, lambda: finder)
     except MalformedError as error:
         print(f"crosslight: {error}", file=sys.stderr)
         return 1

@@ -24,7 +24,7 @@ from websockets.sync.client import connect
 from lsp_server.engine.channels import SocketChannel
 from lsp_server.engine.finder import greet
 from lsp_server.engine.framing import header_of
-from lsp_server.engine.status import engine_status, stop_engine
+from lsp_server.engine.status import Stopped, engine_status, stop_engine
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="these look at Unix sockets and signals")
 
@@ -106,7 +106,7 @@ def test_an_engine_killed_in_the_middle_of_a_request_is_replaced_unseen(place: P
     editor.change(URI, 2, change)
     other.open(URI, "other")
     completion, hover = editor.ask("textDocument/inlineCompletion"), editor.ask("fake/hang")
-    pid = other.request("fake/pid")
+    pid = editor.request("fake/pid")  # so it has both
     os.kill(pid, signal.SIGKILL)
     assert editor.answer(completion)["result"] is None
     assert editor.answer(hover)["error"]["code"] == -32801
@@ -115,6 +115,40 @@ def test_an_engine_killed_in_the_middle_of_a_request_is_replaced_unseen(place: P
     assert editor.request("fake/pid") == other.request("fake/pid") != pid
     shown = [message["method"] for message in editor.messages if "method" in message]
     assert shown == ["window/logMessage"]
+
+
+@pytest.mark.parametrize("how", ["stopped", "stuck"])
+def test_an_engine_that_hangs_is_replaced_for_all_its_editors(place: Place, how: str) -> None:
+    editor, other = place.editor(patience=(0.2, 60.0)), place.editor()
+    editor.open(URI, "text")
+    pid = editor.request("fake/pid")
+    if how == "stopped":
+        os.kill(pid, signal.SIGSTOP)
+    else:
+        other.ask("fake/stuck")
+    completion = editor.ask("textDocument/inlineCompletion")
+    assert editor.answer(completion)["result"] is None
+    assert editor.request("fake/texts") == {URI: [1, "text"]}
+    assert editor.request("fake/pid") == other.request("fake/pid") != pid
+    (told,) = editor.named("window/logMessage")
+    assert "did not answer for 1 s" in told["params"]["message"]
+    if how == "stuck":
+        assert "fake_engine.py" in meeting_in(place.folder).log_file.read_text()  # where it stood
+
+
+def test_an_editor_that_finds_an_engine_that_hangs_starts_another(place: Place) -> None:
+    pid = place.editor().request("fake/pid")
+    os.kill(pid, signal.SIGSTOP)
+    editor = place.editor(patience=(5.0, 4.0))
+    assert editor.request("fake/pid") != pid
+    assert not psutil.pid_exists(pid)
+
+
+def test_stop_ends_an_engine_that_hangs_too(place: Place) -> None:
+    pid = place.editor().request("fake/pid")
+    os.kill(pid, signal.SIGSTOP)
+    assert stop_engine(place.folders, patience_s=0.1) == Stopped(pid, hung=True)
+    assert not psutil.pid_exists(pid)
 
 
 def test_an_engines_text_equals_the_editors_whenever_engines_are_killed(place: Place) -> None:
@@ -214,9 +248,9 @@ def n_editors(place: Place) -> int:
 
 
 def test_sigterm_ends_serve_and_the_engine_drops_its_work(place: Place) -> None:
-    editor, other = place.editor(), place.editor()
+    editor, _ = place.editor(), place.editor()
     editor.ask("fake/hang")
-    other.request("fake/pid")
+    editor.request("fake/pid")
     assert n_editors(place) == 2
     editor.process.terminate()
     assert editor.wait() == 128 + signal.SIGTERM
@@ -278,7 +312,8 @@ def test_large_messages_pass_in_both_directions_at_once(place: Place) -> None:
     editor.open(URI, text)
     after = editor.ask("fake/pid")
     assert len(editor.answer(big)["result"]) == 20_000_000
-    pid, pending = editor.answer(after)["result"], editor.ask("fake/hang")
+    assert editor.answer(after)["result"]
+    pending, pid = editor.ask("fake/hang"), editor.request("fake/pid")
     os.kill(pid, signal.SIGKILL)
     editor.answer(pending)
     (told,) = [m for m in editor.request("fake/seen") if m["method"] == "textDocument/didOpen"]
@@ -327,7 +362,7 @@ def test_stop_ends_the_engine_and_editors_get_another_when_there_is_work(place: 
     editor = place.editor()
     editor.open(URI, "text")
     first = editor.request("fake/pid")
-    assert stop_engine(place.folders)
+    assert stop_engine(place.folders) == Stopped(first, hung=False)
     wait_for(lambda: not place.engines())
     editor.notify("textDocument/didSave", textDocument={"uri": URI})
     assert place.engines() == []  # nobody typed

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from lsp_server.engine.conversation import Conversation, Moves, Phase
-from lsp_server.engine.greeting import GOODBYE, UNANSWERED
+from lsp_server.engine.greeting import ALIVE, GOODBYE, UNANSWERED
 from lsp_server.engine.jsonrpc import CONTENT_MODIFIED, REQUEST_CANCELLED, REQUEST_FAILED, encode, parse
 
 EMPTY = None
@@ -397,6 +397,26 @@ def test_shutdown_is_answered_with_and_without_an_engine(talk: Talk, is_there: b
         talk.engine_says(id_=2, result=None)
     assert talk.taken("editor") == [{"id": 2, "result": None}]
     assert talk.conversation.is_shut_down
+
+
+def test_an_engine_owes_an_answer_until_it_gave_it_or_was_shut_down(talk: Talk) -> None:
+    owed = [talk.conversation.is_waiting]
+    talk.says("textDocument/inlineCompletion", 2, {})
+    owed.append(talk.conversation.is_waiting)
+    talk.engine_says(id_=2, result=None)
+    owed.append(talk.conversation.is_waiting)
+    talk.says("shutdown", 3)
+    owed.append(talk.conversation.is_waiting)
+    talk.engine_says(id_=3, result=None)
+    talk.says("textDocument/inlineCompletion", 4, {})  # which a server that is shut down does not answer
+    assert [*owed, talk.conversation.is_waiting] == [False, True, False, True, False]
+
+
+def test_what_asks_an_engine_whether_it_is_there_is_no_matter_of_the_editors(talk: Talk) -> None:
+    asked = parse(talk.conversation.ask_alive())
+    assert asked.method == ALIVE
+    talk.engine_says(id_=asked.id, result=None)
+    assert talk.taken("editor") == []
 
 
 def test_a_shutdown_that_the_engine_did_not_survive_is_answered(talk: Talk) -> None:

@@ -1,3 +1,4 @@
+import os
 import socket
 import subprocess
 import sys
@@ -8,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from indexer.rendezvous import Rendezvous
-from lsp_server.engine import finder
-from lsp_server.engine.errors import EngineError, GoneError
+from lsp_server.engine.errors import EngineError, GoneError, HangsError
 from lsp_server.engine.finder import EngineFinder, engine_meeting, greet, is_answered
 from lsp_server.engine.framing import header_of
 from lsp_server.engine.one_at_a_time import one_at_a_time
@@ -74,13 +74,14 @@ def test_what_is_no_engine_is_told_from_one_that_ends(
 
 
 def test_what_does_not_answer_is_not_waited_for_for_ever(
-    meeting: Rendezvous, monkeypatch: pytest.MonkeyPatch
+    meeting: Rendezvous,
 ) -> None:
-    monkeypatch.setattr(finder, "_GREETING_S", 0.05)
     done = threading.Event()
     stranger = Stranger(meeting, lambda _: done.wait(30))
-    with pytest.raises(EngineError, match="did not answer"):
-        greet(meeting, "editor")
+    with pytest.raises(HangsError, match="did not answer") as caught:
+        greet(meeting, "editor", 0.05)
+    assert caught.value.pid == os.getpid()
+    assert f"process {os.getpid()}" in str(caught.value)
     done.set()
     stranger.close()
 
