@@ -1,7 +1,8 @@
+# ruff: noqa: INP001 - a script beside the extension, in no package
 """Draws images/icon.png: a cursor, and the light that falls on it from the lines of other files.
 
-Drawn four times as large and scaled down, so that edges are smooth. Run it with the server's Python, which has
-Pillow: `../../.venv/bin/python scripts/icon.py`.
+Drawn four times as large and scaled down, so that edges are smooth. Run it with the server's Python, which
+has Pillow: `../../.venv/bin/python scripts/icon.py`.
 """
 
 from pathlib import Path
@@ -34,7 +35,9 @@ def draw() -> Image.Image:
     icon.alpha_composite(beams)
     pen.rounded_rectangle((84 * SCALE, 30 * SCALE, 92 * SCALE, 98 * SCALE), radius=3 * SCALE, fill=CURSOR)
     for y in (26, 96):
-        pen.rounded_rectangle((75 * SCALE, y * SCALE, 101 * SCALE, (y + 7) * SCALE), radius=3 * SCALE, fill=CURSOR)
+        pen.rounded_rectangle(
+            (75 * SCALE, y * SCALE, 101 * SCALE, (y + 7) * SCALE), radius=3 * SCALE, fill=CURSOR
+        )
     return icon.resize((SIZE, SIZE), Image.Resampling.LANCZOS)
 
 
