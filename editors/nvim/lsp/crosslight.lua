@@ -1,0 +1,1 @@
+return require("crosslight.server").lsp_config()

@@ -1,0 +1,398 @@
+--- Suggestions while typing: when they are asked for, which one is shown, and how it is taken.
+---
+--- The server decides what is worth showing and when; every change of the text or the cursor is one request, and
+--- the one before is cancelled. What is being typed of a suggestion stays on the screen meanwhile, without waiting
+--- for the answer. There is one cursor, so there is one of everything here.
+local config = require("crosslight.config")
+local ghost = require("crosslight.ghost")
+local menu = require("crosslight.menu")
+local server = require("crosslight.server")
+local suggestion = require("crosslight.suggestion")
+
+local M = {}
+
+local METHOD = "textDocument/inlineCompletion"
+local AUTOMATIC, INVOKED = 2, 1
+
+---@class crosslight.Place
+---@field bufnr integer
+---@field tick integer
+---@field row integer
+---@field col integer
+
+---@class crosslight.Shown
+---@field bufnr integer
+---@field candidates crosslight.Suggestion[]
+---@field index integer
+---@field is_invoked boolean whether it was asked for by hand
+
+---@type crosslight.Shown?
+local shown
+---@type { client_id: integer, id: integer, at: crosslight.Place }?
+local pending
+---@type crosslight.Place?
+local asked_at
+---@type table<string, true> ids of suggestions that the server was told of
+local told = {}
+local n_told = 0
+local MOST_TOLD = 500
+
+---@return crosslight.Place
+local function here()
+  local bufnr = vim.api.nvim_get_current_buf()
+  local cursor = vim.api.nvim_win_get_cursor(0)
+  return {
+    bufnr = bufnr,
+    tick = vim.api.nvim_buf_get_changedtick(bufnr),
+    row = cursor[1] - 1,
+    col = cursor[2],
+  }
+end
+
+---@return boolean
+local function is_inserting()
+  return vim.api.nvim_get_mode().mode:sub(1, 1) == "i"
+end
+
+---@param name string
+---@param data? table
+local function announce(name, data)
+  vim.api.nvim_exec_autocmds("User", { pattern = "Crosslight" .. name, modeline = false, data = data })
+end
+
+---@return crosslight.Suggestion?
+---@return crosslight.Left? what of it is left at the cursor
+local function current()
+  local at = here()
+  if not shown or shown.bufnr ~= at.bufnr then
+    return nil
+  end
+  local one = shown.candidates[shown.index]
+  local lines = vim.api.nvim_buf_get_lines(at.bufnr, one.row, at.row + 1, false)
+  return one, suggestion.left(one, lines, at.row, at.col)
+end
+
+local function cancel()
+  if pending then
+    local client = vim.lsp.get_client_by_id(pending.client_id)
+    if client then
+      client:cancel_request(pending.id)
+    end
+    pending = nil
+  end
+end
+
+local function hide()
+  if shown then
+    ghost.clear(shown.bufnr)
+    shown = nil
+    announce("Hidden")
+  end
+end
+
+---@param one crosslight.Suggestion
+local function tell_shown(one)
+  if told[one.id] then
+    return
+  end
+  if n_told >= MOST_TOLD then
+    told, n_told = {}, 0
+  end
+  told[one.id], n_told = true, n_told + 1
+  local client = vim.lsp.get_client_by_id(one.client_id)
+  if client then
+    client:notify("textDocument/didShowCompletion", { item = one.item })
+  end
+end
+
+--- Bring what is on the screen in line with the buffer.
+---@return boolean whether something is shown
+local function draw()
+  local one, left = current()
+  if not one or not left then
+    hide()
+    return false
+  end
+  local n = #shown.candidates
+  ghost.draw(shown.bufnr, left, n > 1 and (" (%d/%d)"):format(shown.index, n) or nil)
+  tell_shown(one)
+  announce("Shown", M.visible())
+  return true
+end
+
+--- Return the suggestions of an answer that fit the place that it was asked for.
+---@param answer any
+---@param at crosslight.Place
+---@param client vim.lsp.Client
+---@return crosslight.Suggestion[]
+local function read(answer, at, client)
+  if type(answer) ~= "table" then
+    return {}
+  end
+  local line = vim.api.nvim_buf_get_lines(at.bufnr, at.row, at.row + 1, true)[1]
+  local earlier, candidates = {}, {}
+  for _, one in ipairs(shown and shown.candidates or {}) do
+    earlier[one.id] = one
+  end
+  for _, item in ipairs(answer.items or answer) do
+    local one = suggestion.read(item, client.id, client.offset_encoding, at.row, at.col, line)
+    if one then
+      table.insert(candidates, earlier[one.id] and suggestion.continue(one, earlier[one.id]) or one)
+    end
+  end
+  return candidates
+end
+
+---@param candidates crosslight.Suggestion[]
+---@param at crosslight.Place
+---@param is_invoked boolean
+local function show(candidates, at, is_invoked)
+  if #candidates == 0 then
+    return hide()
+  end
+  local _, left = current()
+  if left and shown.candidates[shown.index].id == candidates[1].id and left.text == candidates[1].text then
+    return -- it stands there
+  end
+  shown = { bufnr = at.bufnr, candidates = candidates, index = 1, is_invoked = is_invoked }
+  draw()
+end
+
+local function tell_why_not()
+  server.run("status", nil, function(answer)
+    local why = vim.tbl_get(answer or {}, "last", "explanation")
+    vim.notify(
+      "Crosslight: no suggestion" .. (type(why) == "string" and ": " .. why or ""),
+      vim.log.levels.INFO
+    )
+  end)
+end
+
+---@param kind 1|2
+local function ask(kind)
+  local at, client = here(), server.client()
+  cancel()
+  if not client then
+    return hide()
+  end
+  asked_at = at
+  local line = vim.api.nvim_get_current_line()
+  local params = {
+    textDocument = { uri = vim.uri_from_bufnr(at.bufnr) },
+    position = { line = at.row, character = vim.str_utfindex(line, client.offset_encoding, at.col, false) },
+    context = { triggerKind = kind },
+  }
+  local request
+  local function on_answer(failure, answer)
+    if not request or pending ~= request then
+      return
+    end
+    pending = nil
+    if not vim.deep_equal(here(), at) or not is_inserting() or not M.may_show(kind == INVOKED) then
+      return
+    end
+    local candidates = failure and {} or read(answer, at, client)
+    show(candidates, at, kind == INVOKED)
+    if kind == INVOKED and #candidates == 0 then
+      tell_why_not()
+    end
+  end
+  local is_sent, id = client:request(METHOD, params, on_answer, at.bufnr)
+  if is_sent and id then
+    request = { client_id = client.id, id = id, at = at }
+    pending = request
+  end
+end
+
+--- Return whether something may be shown in the current buffer.
+---@param is_invoked? boolean by hand
+---@return boolean
+function M.may_show(is_invoked)
+  if is_invoked then
+    return true
+  end
+  if not M.is_enabled(vim.api.nvim_get_current_buf()) or vim.fn.reg_executing() ~= "" then
+    return false
+  end
+  return config.current.over_popup_menu or not menu.is_open()
+end
+
+--- Follow a change of the text, the cursor or the menu.
+---@param is_forced? boolean whether nothing needs to have changed
+function M.refresh(is_forced)
+  if not is_inserting() or not server.client() then
+    return
+  end
+  if not M.may_show(shown and shown.is_invoked) then
+    return M.clear()
+  end
+  if not is_forced and asked_at and vim.deep_equal(asked_at, here()) then
+    return
+  end
+  if shown then
+    draw()
+  end
+  if M.may_show() then
+    ask(AUTOMATIC)
+  end
+end
+
+--- Show nothing, and want nothing.
+function M.clear()
+  cancel()
+  asked_at = nil
+  hide()
+end
+
+--- Ask by hand.
+function M.trigger()
+  if is_inserting() then
+    ask(INVOKED)
+  end
+end
+
+--- Return what is shown at the cursor.
+---@return crosslight.Visible?
+function M.visible()
+  local one, left = current()
+  if not one or not left then
+    return nil
+  end
+  ---@class crosslight.Visible
+  return {
+    id = one.id,
+    text = left.text,
+    bufnr = shown.bufnr,
+    row = left.row,
+    col = left.col,
+    index = shown.index,
+    count = #shown.candidates,
+  }
+end
+
+--- Show another suggestion, where there are several.
+---@param step integer
+---@return boolean whether something is shown
+function M.select(step)
+  if not M.visible() then
+    return false
+  end
+  shown.index = (shown.index - 1 + step) % #shown.candidates + 1
+  return draw()
+end
+
+--- Hide the suggestion until something changes.
+---@return boolean whether one was shown
+function M.dismiss()
+  if not M.visible() then
+    return false
+  end
+  cancel()
+  hide()
+  return true
+end
+
+---@param at crosslight.Left
+---@param part string
+---@param n_replaced integer
+local function insert(at, part, n_replaced)
+  local lines = vim.split(part, "\n", { plain = true })
+  vim.api.nvim_buf_set_text(0, at.row, at.col, at.row, at.col + n_replaced, lines)
+  local col = #lines[#lines] + (#lines == 1 and at.col or 0)
+  vim.api.nvim_win_set_cursor(0, { at.row + #lines, col })
+end
+
+---@param one crosslight.Suggestion
+---@param left crosslight.Left
+---@param part string
+local function take_part(one, left, part)
+  local n_replaced = suggestion.n_replaced_by(left, part)
+  insert(left, part, n_replaced)
+  if n_replaced > 0 and not part:find("\n", 1, true) then
+    shown.candidates[shown.index] =
+      suggestion.after_part(one, left, part, n_replaced, vim.api.nvim_get_current_line())
+  end
+  local client = vim.lsp.get_client_by_id(one.client_id)
+  if client then
+    local n_accepted = suggestion.n_accepted(one, left.typed .. part)
+    client:notify(
+      "textDocument/didPartiallyAcceptCompletion",
+      { item = one.item, acceptedLength = n_accepted }
+    )
+  end
+  draw()
+end
+
+---@param one crosslight.Suggestion
+---@param left crosslight.Left
+local function take_all(one, left)
+  M.clear()
+  insert(left, left.text, left.replaced)
+  local client = vim.lsp.get_client_by_id(one.client_id)
+  if client and one.command then
+    client:exec_cmd(one.command, { bufnr = vim.api.nvim_get_current_buf() })
+  end
+end
+
+---@alias crosslight.Amount "all"|"word"|"line"
+
+--- Insert what is shown, or its beginning, where the cursor is.
+---@param amount crosslight.Amount
+function M.take(amount)
+  local one, left = current()
+  if not one or not left then
+    return
+  end
+  local part = amount == "all" and left.text or suggestion[amount](left.text)
+  if part == left.text then
+    take_all(one, left)
+  else
+    take_part(one, left, part)
+  end
+  announce("Accepted", { kind = amount, text = part })
+end
+
+--- Have the suggestion inserted, as an undo step of its own.
+---@param amount crosslight.Amount
+---@return boolean whether something is shown
+function M.accept(amount)
+  if not M.visible() then
+    return false
+  end
+  -- Only as keys can it be told apart from what was typed before and after, and be called from <expr> maps.
+  local keys = ("<C-g>u<Cmd>lua require('crosslight.inline').take('%s')<CR><C-g>u"):format(amount)
+  vim.api.nvim_feedkeys(vim.keycode(keys), "ni", false)
+  return true
+end
+
+--- Return whether suggestions come while typing.
+---@param bufnr? integer nil: wherever a buffer does not say otherwise
+---@return boolean
+function M.is_enabled(bufnr)
+  if bufnr and vim.b[bufnr].crosslight_enabled ~= nil then
+    return vim.b[bufnr].crosslight_enabled ~= false and vim.b[bufnr].crosslight_enabled ~= 0
+  end
+  return config.current.enabled
+end
+
+--- Follow the editor's events.
+---@param group integer of the autocommands
+function M.listen(group)
+  vim.api.nvim_create_autocmd({ "InsertEnter", "CursorMovedI", "TextChangedI", "TextChangedP" }, {
+    group = group,
+    callback = function()
+      M.refresh()
+    end,
+  })
+  vim.api.nvim_create_autocmd(
+    { "InsertLeave", "BufLeave", "LspDetach" },
+    { group = group, callback = M.clear }
+  )
+  menu.listen(group, function()
+    if not config.current.over_popup_menu then
+      M.clear()
+    end
+  end, M.refresh)
+end
+
+return M

@@ -1,0 +1,167 @@
+--- The language server as Neovim's client: how it is found and started, for which buffers, and asked.
+--- Knows nothing of what is drawn.
+local config = require("crosslight.config")
+local status = require("crosslight.status")
+
+local M = {}
+
+--- Of the client, in |vim.lsp.config()| and everywhere else.
+M.NAME = "crosslight"
+
+--- Where installers of Python programs put commands that a graphical Neovim's PATH may lack.
+local BEYOND_PATH = {
+  "~/.local/bin",
+  "~/.local/share/uv/tools/crosslight/bin",
+  "~/.local/share/pipx/venvs/crosslight/bin",
+  "~/.local/pipx/venvs/crosslight/bin",
+}
+
+--- Return the server's command line with a program that exists.
+---@return string[]? command nil where there is none
+function M.command()
+  local command = vim.deepcopy(config.current.cmd)
+  if vim.fn.executable(command[1]) == 1 then
+    return command
+  end
+  if command[1] == config.defaults.cmd[1] then
+    for _, folder in ipairs(BEYOND_PATH) do
+      local program = vim.fs.joinpath(vim.fs.normalize(folder), command[1])
+      if vim.fn.executable(program) == 1 then
+        command[1] = program
+        return command
+      end
+    end
+  end
+  return nil
+end
+
+--- Return what users are told where there is no server.
+---@return string
+function M.not_found_message()
+  return ("Crosslight: no program `%s`; see :checkhealth crosslight"):format(config.current.cmd[1])
+end
+
+--- Return a buffer's repository.
+---@param bufnr integer
+---@return string? folder nil where there is none, or only one that would take in all of the user's files
+function M.root(bufnr)
+  local too_wide = { [vim.fs.normalize("~")] = true, ["/"] = true }
+  for _, markers in ipairs(config.current.root_markers) do
+    local root = vim.fs.root(bufnr, markers)
+    if root and not too_wide[vim.fs.normalize(root)] then
+      return root
+    end
+  end
+  return nil
+end
+
+--- Return why a buffer is not given to the server.
+---@param bufnr integer
+---@return string? reason nil where it is
+function M.why_not(bufnr)
+  if vim.bo[bufnr].buftype ~= "" then
+    return "it is no file"
+  end
+  if vim.bo[bufnr].binary then
+    return "it is binary"
+  end
+  local name = vim.api.nvim_buf_get_name(bufnr)
+  if name == "" and vim.bo[bufnr].filetype == "" then
+    return "it has neither a name nor a file type"
+  end
+  if name:match("^%a[%w+.-]+://") then
+    return "it is no file of this machine"
+  end
+  local n_bytes = vim.api.nvim_buf_get_offset(bufnr, vim.api.nvim_buf_line_count(bufnr))
+  if n_bytes > config.current.max_bytes then
+    return "it is larger than `max_bytes`"
+  end
+  local should_attach = config.current.should_attach
+  if should_attach and not should_attach(bufnr) then
+    return "`should_attach` says so"
+  end
+  return nil
+end
+
+---@param bufnr integer
+---@param on_dir fun(root?: string)
+local function root_dir(bufnr, on_dir)
+  if M.why_not(bufnr) then
+    return
+  end
+  if not M.command() then
+    vim.notify_once(M.not_found_message(), vim.log.levels.WARN)
+    return
+  end
+  on_dir(M.root(bufnr))
+end
+
+---@return { crosslight: table }? settings nil where all are the server's defaults
+local function wire_settings()
+  if vim.tbl_isempty(config.current.settings) then
+    return nil
+  end
+  return { crosslight = config.current.settings }
+end
+
+--- Return what |vim.lsp.config()| is told (`lsp/crosslight.lua`).
+---@return vim.lsp.Config
+function M.lsp_config()
+  return {
+    cmd = function(dispatchers)
+      return vim.lsp.rpc.start(
+        M.command() or config.current.cmd,
+        dispatchers,
+        { env = config.current.cmd_env }
+      )
+    end,
+    root_dir = root_dir,
+    init_options = wire_settings(),
+    settings = wire_settings(),
+    capabilities = { textDocument = { inlineCompletion = { dynamicRegistration = false } } },
+    handlers = {
+      ["didChangeStatus"] = status.on_change,
+      ["window/logMessage"] = status.on_log,
+    },
+  }
+end
+
+--- Start the server wherever it belongs, or tell those that run what changed.
+function M.enable()
+  for _, client in ipairs(vim.lsp.get_clients({ name = M.NAME })) do
+    local settings = wire_settings() or { crosslight = vim.empty_dict() }
+    client:notify("workspace/didChangeConfiguration", { settings = settings })
+  end
+  if not vim.lsp.is_enabled or not vim.lsp.is_enabled(M.NAME) then
+    vim.lsp.enable(M.NAME)
+  end
+end
+
+--- Return the client that serves a buffer.
+---@param bufnr? integer the current one
+---@return vim.lsp.Client?
+function M.client(bufnr)
+  return vim.lsp.get_clients({ name = M.NAME, bufnr = bufnr or vim.api.nvim_get_current_buf() })[1]
+end
+
+--- Run a command of the server's.
+---@param command string without `crosslight.`
+---@param arguments? any[]
+---@param on_answer? fun(answer: any, client: vim.lsp.Client) not called where there is none
+function M.run(command, arguments, on_answer)
+  local client = M.client() or vim.lsp.get_clients({ name = M.NAME })[1]
+  if not client then
+    local why_not = M.command() and "Crosslight: no buffer has it yet" or M.not_found_message()
+    return vim.notify(why_not, vim.log.levels.WARN)
+  end
+  local params = { command = "crosslight." .. command, arguments = arguments }
+  client:request("workspace/executeCommand", params, function(failure, answer)
+    if failure then
+      vim.notify(("Crosslight: %s"):format(failure.message), vim.log.levels.ERROR)
+    elseif on_answer then
+      on_answer(answer ~= vim.NIL and answer or nil, client)
+    end
+  end)
+end
+
+return M
