@@ -84,7 +84,7 @@ def _of_case(
     request = request_of(case, indexes)
     feeding.left_out = None
     text = completer.complete(request).text
-    trace = completer.explain_last()
+    trace = completer.explain()
     shares = _shares(trace)
     if len(shares) < _LEAST_DEFINITIONS:
         return None

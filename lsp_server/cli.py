@@ -138,7 +138,7 @@ def complete(  # noqa: PLR0913, PLR0917 - options of a command
             retrieve = _open_retrieval(stack, folders, repository)
         trace = completer.complete(make_request(document, repository, retrieve, multi_line=multi_line))
         if explain:
-            trace = completer.explain_last() or trace
+            trace = completer.explain() or trace
         if as_json:
             print(trace.to_json(), flush=True)
             return

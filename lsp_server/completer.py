@@ -16,10 +16,11 @@ from functools import partial
 from indexer.at_cursor import AtCursor
 from indexer.syntax import block_opening, parses_as_well, wants_multi_line
 from indexer.types import Retrieved
+from lsp_server import last
 from lsp_server.config import Settings
-from lsp_server.explain import explained
 from lsp_server.feeding import Concatenated, Fed, Feeding, Memories
 from lsp_server.frames import FrameKeeper
+from lsp_server.last import Last
 from lsp_server.overlap import Overlap
 from lsp_server.phases import PhaseClock
 from lsp_server.requests import CompletionRequest, Retrieve
@@ -28,8 +29,6 @@ from lsp_server.running_model import RunningModel
 from lsp_server.trace import CompletionTrace
 from lsp_server.tracing import cancelled_trace, completion_trace, request_trace
 from lsp_server.writing import Window, Writer
-from model.attribution import attention_on_memories
-from model.decode import Generation
 from model.errors import Cancelled
 from model.kept_encodings import KeptEncodings
 from model.postprocess import Finished, finish
@@ -40,22 +39,12 @@ __all__ = ["Completer", "CompletionRequest", "Foreseen", "Retrieve", "RunningMod
 
 
 @dataclass(frozen=True, slots=True)
-class _Last:
-    """What is kept of the last completion, to explain it if somebody asks."""
-
-    trace: CompletionTrace
-    prompt: Prompt
-    fed: Fed
-    generation: Generation
-
-
-@dataclass(frozen=True, slots=True)
 class Foreseen:
     """A completion that nobody has asked for yet, and what is to be remembered once somebody does."""
 
     trace: CompletionTrace
     definitions: DefinitionSource
-    last: _Last | None
+    last: Last
 
 
 class Completer:
@@ -80,7 +69,7 @@ class Completer:
         self._frames = FrameKeeper()
         self._definitions = DefinitionSource(self._codec, self._feeding, settings.retrieval)
         self._writer = Writer(model, self._codec, settings, self._feeding)
-        self._last: _Last | None = None
+        self._last: tuple[Last, ...] = ()
         self._awaiting = Awaiting()
         self._overlap = Overlap(self._writer, self._awaiting, settings.retrieval.deadline_ms)
         self._lock = threading.Lock()
@@ -118,8 +107,8 @@ class Completer:
         try:
             with self._turn(Urgency.AHEAD) as turn, self._aside() as aside:
                 trace = self._complete(request, turn, PhaseClock())
-                _, definitions, last = aside()
-                return Foreseen(trace, definitions, last)
+                _, definitions, kept = aside()
+                return Foreseen(trace, definitions, kept[-1])
         except Cancelled:
             return None
 
@@ -131,7 +120,8 @@ class Completer:
         clock = PhaseClock()
         try:
             with self._turn(Urgency.REQUEST):
-                self._definitions, self._last = foreseen.definitions, foreseen.last
+                self._definitions = foreseen.definitions
+                self._last = last.keep(self._last, foreseen.last)
         except Cancelled:
             return self._cancelled(request, clock)
         return foreseen.trace
@@ -170,23 +160,25 @@ class Completer:
         for turn in turns:
             self._feeding.turns.cancel(turn)
 
-    def explain_last(self) -> CompletionTrace | None:
-        """Return the last completion's trace with shares of attention; None before the first one.
+    def explain(self, trace: CompletionTrace | None = None) -> CompletionTrace | None:
+        """Return a trace with shares of attention; takes the time of some tokens.
 
-        Takes the time of some tokens. Without memories there are no shares.
+        Without memories there are no shares.
+
+        Args:
+            trace: Of one of the last completions that wrote something; None for the very last one.
+
+        Returns:
+            None if it is not remembered any more.
 
         Raises:
             Cancelled: It was.
         """
-        if self._last is None:
+        found = last.find(self._last, trace)
+        if found is None:
             return None
-        last, decoder = self._last, self._model.decoder
         with self._turn(Urgency.REQUEST):
-            attention = attention_on_memories(decoder, last.fed.parts, last.generation.token_ids)
-        pairs = zip(last.prompt.definition_ranks, last.fed.temperatures, strict=True)
-        ranks = [rank for rank, temperature in pairs if temperature in {"warm", "cold"}]
-        tokens = list(map(self._model.codec.token_bytes, last.generation.token_ids))
-        return explained(last.trace, ranks, attention, tokens)
+            return found.explained(self._model.decoder, self._model.codec)
 
     def read(self, request: CompletionRequest, retrieved: Sequence[Retrieved]) -> tuple[Prompt, Fed]:
         """Return what the model reads for a cursor, given the definitions that were retrieved for it.
@@ -221,8 +213,8 @@ class Completer:
                 self._in_progress.discard(turn)
 
     @contextmanager
-    def _aside(self) -> Iterator[Callable[[], tuple[FrameKeeper, DefinitionSource, _Last | None]]]:
-        """Have what is remembered of the last completion be afterwards as it was.
+    def _aside(self) -> Iterator[Callable[[], tuple[FrameKeeper, DefinitionSource, tuple[Last, ...]]]]:
+        """Have what is remembered of the last completions be afterwards as it was.
 
         Yields what tells what is remembered meanwhile.
         """
@@ -257,7 +249,7 @@ class Completer:
             phases_ms=clock.phases_ms(),
             model=self._model,
         )
-        self._last = _Last(trace, prompt, fed, generation)
+        self._last = last.keep(self._last, Last(trace, prompt, fed, generation))
         return trace
 
     def _window(self, request: CompletionRequest, *, is_idle: bool = False) -> Window:

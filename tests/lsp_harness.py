@@ -66,8 +66,8 @@ class FakeModel:
         )
         return self._last
 
-    def explain_last(self):
-        return self._last
+    def explain(self, trace):
+        return trace if trace == self._last else None
 
     def work_ahead(self, request, shown):
         self.ahead.append((request, shown))
@@ -280,7 +280,7 @@ class Client:
     async def suggest(self, *where: Any, **how: Any) -> Any:
         """Return the one item, or None."""
         result = await asyncio.wait_for(self.suggestion(*where, **how), PATIENCE_S)
-        return result["items"][0] if result else None
+        return next(iter(result["items"]), None) if result else None
 
     async def command(self, name: str, *arguments: Any) -> Any:
         return await self.ask("workspace/executeCommand", {"command": name, "arguments": list(arguments)})

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lsp_server.server.buffer import Position
 
-__all__ = ["Answer", "Request", "Selected"]
+__all__ = ["Answer", "Request", "Selected", "SupersededError"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,10 @@ class Request:
     invoked: bool = False
     """Whether the user asked by hand, and not by typing."""
     selected: Selected | None = None
+
+
+class SupersededError(Exception):
+    """A newer request or edit of the document came first: what is shown is for that one to say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import dataclasses
 import hashlib
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from pygls.exceptions import JsonRpcInvalidParams
@@ -21,7 +22,9 @@ from lsp_server.server.options import camel_case
 from lsp_server.server.show import EXPLANATIONS
 
 if TYPE_CHECKING:
+    from lsp_server.server.completing import CompletingModel
     from lsp_server.server.language_server import CrosslightServer
+    from lsp_server.trace import CompletionTrace
 
 __all__ = ["ACCEPT", "COMMANDS"]
 
@@ -40,20 +43,26 @@ def reindex(ls: CrosslightServer, *arguments: object) -> dict[str, Any]:
     return {"roots": [str(root) for root in ls.roots]}
 
 
-async def explain_last(ls: CrosslightServer, *_: object) -> dict[str, Any] | None:
-    """Return all that is known of the last completion of this editor, with each definition's share."""
-    trace = ls.session.last_trace
+async def explain_last(ls: CrosslightServer, *arguments: object) -> dict[str, Any] | None:
+    """Return all that is known of what this editor was shown last, with each definition's share.
+
+    Shares are told as long as the model remembers the completion. A suggestion's id asks for that one.
+    """
+    trace = ls.session.traces.find(str(arguments[0]) if arguments else None)
     if trace is None:
         return None
-    job = ls.host.model.submit(lambda model: model.explain_last())
+    job = ls.host.model.submit(partial(_explain, trace))
     try:
         explained = await asyncio.wrap_future(job.future)
     except ModelUnavailableError:
         explained = None
-    if explained is not None and (explained.request, explained.text) == (trace.request, trace.text):
-        # nobody else's came in between; of one that was foreseen, it says what it took this time
+    if explained is not None:  # of one that was foreseen, the trace says what it took this time
         trace = dataclasses.replace(explained, phases_ms=trace.phases_ms)
     return trace.to_dict()
+
+
+def _explain(trace: CompletionTrace, model: CompletingModel) -> CompletionTrace | None:
+    return model.explain(trace)
 
 
 def pause(ls: CrosslightServer, *arguments: object) -> dict[str, Any]:

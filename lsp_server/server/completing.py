@@ -44,8 +44,8 @@ class CompletingModel(Protocol):
         """Drop what was made of definitions ahead of the user."""
         ...
 
-    def explain_last(self) -> CompletionTrace | None:
-        """Return the last completion with the shares of its definitions, None before the first one."""
+    def explain(self, trace: CompletionTrace) -> CompletionTrace | None:
+        """Return one of the last completions with the shares of its definitions, None if it is forgotten."""
         ...
 
     def expect(self, file: str, repo_name: str, related: Callable[[], Sequence[Definition]]) -> None:

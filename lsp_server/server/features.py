@@ -13,7 +13,7 @@ from typing import Any, Final
 from lsprotocol import types
 
 from lsp_server.server import commands, serve_messages
-from lsp_server.server.asked import Request, Selected
+from lsp_server.server.asked import Request, Selected, SupersededError
 from lsp_server.server.buffer import Position
 from lsp_server.server.documents import Change
 from lsp_server.server.evidence import give_back
@@ -172,7 +172,10 @@ def did_change_folders(ls: CrosslightServer, params: types.DidChangeWorkspaceFol
 async def inline_completion(
     ls: CrosslightServer, params: types.InlineCompletionParams
 ) -> types.InlineCompletionList | None:
-    """Return what to show at a cursor; None for nothing."""
+    """Return what to show at a cursor; None where a newer request has its own answer.
+
+    An empty list has all editors take away what they showed before.
+    """
     selected = None
     if (item := params.context.selected_completion_info) is not None:
         selected = Selected(_position(item.range.start), _position(item.range.end), item.text)
@@ -182,9 +185,12 @@ async def inline_completion(
         invoked=params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked,
         selected=selected,
     )
-    suggestion = await ls.session.suggest(request)
-    if suggestion is None:
+    try:
+        suggestion = await ls.session.suggest(request)
+    except SupersededError:
         return None
+    if suggestion is None:
+        return types.InlineCompletionList([])
     shown = types.InlineCompletionItem(
         insert_text=suggestion.text,
         filter_text=suggestion.text,
@@ -197,7 +203,10 @@ async def inline_completion(
 async def completion(ls: CrosslightServer, params: types.CompletionParams) -> types.CompletionList | None:
     """Return the first line of what would be shown as an item, for editors that show nothing inline."""
     request = Request(params.text_document.uri, _position(params.position))
-    suggestion = await ls.session.suggest(request)
+    try:
+        suggestion = await ls.session.suggest(request)
+    except SupersededError:
+        return None
     if suggestion is None or not (text := suggestion.text.partition("\n")[0].rstrip("\r")):
         return None
     return types.CompletionList(is_incomplete=True, items=[_item(ls, suggestion, text)])

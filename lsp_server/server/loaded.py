@@ -66,9 +66,9 @@ class LoadedModel:
         if shown is None or self._ahead.suggestion_shown(request, shown):
             self._ahead.cursor_rests(request)
 
-    def explain_last(self) -> CompletionTrace | None:
-        """Return the last completion with the shares of its definitions, None before the first one."""
-        return self._completer.explain_last()
+    def explain(self, trace: CompletionTrace) -> CompletionTrace | None:
+        """Return one of the last completions with the shares of its definitions, None if it is forgotten."""
+        return self._completer.explain(trace)
 
     def expect(self, file: str, repo_name: str, related: Callable[[], Sequence[Definition]]) -> None:
         """Encode what a file that was opened is likely to need, while nobody completes."""

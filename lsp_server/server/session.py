@@ -17,7 +17,7 @@ from typing import Final
 
 from indexer.types import RelatedQuery
 from lsp_server.requests import CompletionRequest
-from lsp_server.server.asked import Answer, Request
+from lsp_server.server.asked import Answer, Request, SupersededError
 from lsp_server.server.completing import CompletingModel
 from lsp_server.server.documents import Document, Documents
 from lsp_server.server.evidence import completion_request, overlay_others
@@ -30,6 +30,7 @@ from lsp_server.server.pause import Pause
 from lsp_server.server.places import NO_PLACE, Place
 from lsp_server.server.show import why_not_here, why_not_this
 from lsp_server.server.suggestions import Known, Suggestions
+from lsp_server.server.traces import Traces
 from lsp_server.trace import CompletionTrace
 from lsp_server.warmer import MOST_RELATED
 from model.errors import Cancelled
@@ -81,7 +82,7 @@ class Session:
         self.options = options
         self.pause = Pause()
         self.last: Answer | None = None
-        self.last_trace: CompletionTrace | None = None
+        self.traces = Traces()
         self.on_answer: Callable[[Answer], None] = lambda _: None
         self.on_model: Callable[[bool], None] = lambda _: None
         self.suggestions = Suggestions()
@@ -133,6 +134,7 @@ class Session:
         A newer request of the same document ends this one at once, in the middle of the model's run.
 
         Raises:
+            SupersededError: A newer request or edit came first.
             asyncio.CancelledError: The caller was cancelled; the model's run ends, too.
         """
         started = time.monotonic()
@@ -144,16 +146,18 @@ class Session:
             return await asking
         except _Nothing as nothing:
             self._note(_nothing(request, nothing.reason, started))
+            if nothing.reason == "superseded":
+                raise SupersededError from None
+            return None
         except asyncio.CancelledError:
             me = asyncio.current_task()
             if me is not None and me.cancelling():
                 self._note(_nothing(request, "cancelled", started))
                 raise
-            # by a newer one, which tells its own reason
+            raise SupersededError from None  # by a newer one, which tells its own reason
         finally:
             if self._asking.get(request.uri) is asking:
                 del self._asking[request.uri]
-        return None
 
     async def _suggest(self, request: Request) -> Suggestion | None:
         started = time.monotonic()
@@ -167,6 +171,7 @@ class Session:
             and not known.is_outdated(completion.n_edits_elsewhere)
         ):
             self._note(Answer(request.uri, known.reason, "known", (time.monotonic() - started) * 1e3))
+            self.traces.shown_again(known.id)
             return self._offer(cursor, known)
         if stands_before_text(cursor.prefix, cursor.suffix):
             raise _Nothing("before_text")  # also when it was asked by hand: no text would be fit for it
@@ -189,7 +194,7 @@ class Session:
             self.suggestions.keep(request.uri, cursor.prefix, cursor.suffix, known)
         latency_ms = (time.monotonic() - started) * 1e3
         self._pace.answered(trace.phases_ms.get("total", latency_ms))
-        self.last_trace = trace
+        self.traces.note(trace, None if reason else known.id)
         cursor.check_current()  # what was typed meanwhile may be how it begins: the next request finds it
         self._note(Answer(request.uri, reason, "model", latency_ms, trace.retrieval_notes))
         shown = None if reason else trace

@@ -97,7 +97,7 @@ class Editor:
 
     async def suggest(self, *where: Any, **how: Any) -> types.InlineCompletionItem | None:
         result = await self.ask(*where, **how)
-        return result.items[0] if result is not None else None
+        return next(iter(result.items), None) if result is not None else None
 
     def run(self, command: str, *arguments: Any) -> asyncio.Future[Any]:
         """Send a command now, and return what its answer will be."""

@@ -156,7 +156,7 @@ async def test_of_a_storm_of_requests_one_is_answered_and_nothing_runs_on(client
             await asyncio.sleep(0)
     client.model.go_on.set()
     answers = await asyncio.gather(*requests)
-    assert [answer is not None for answer in answers] == [False] * 199 + [True]
+    assert [bool(answer and answer["items"]) for answer in answers] == [False] * 199 + [True]
     await client.until_idle()
     assert client.model.most_running == 1
 
@@ -408,7 +408,7 @@ def test_loading_the_model_can_be_cancelled_and_is_made_up_for_when_it_is_asked_
         (bar,) = await client.until(lambda: client.told("$/progress"))
         assert (bar["value"]["kind"], bar["value"]["cancellable"]) == ("begin", True)
         client.notify("window/workDoneProgress/cancel", {"token": bar["token"]})
-        assert await waiting is None
+        assert await waiting == {"items": []}
         assert await client.suggest(URI, 0, 4, invoked=False) is None
         assert await client.reason() == "model_cancelled"
         await client.until(lambda: client.told("$/progress")[-1]["value"]["kind"] == "end")
@@ -464,6 +464,32 @@ async def test_the_last_completion_is_explained(client):
     assert await client.command("crosslight.explainLast") is None
     await client.suggest(URI, 0, 4)
     assert (await client.command("crosslight.explainLast"))["text"] == "done()"
+
+
+@opened()
+async def test_a_suggestion_is_explained_also_when_nothing_was_found_behind_it(client):
+    shown = await client.suggest(URI, 0, 4)
+    client.insert(URI, 0, 4, "done()")
+    client.model.suppressed = "empty"
+    assert await client.suggest(URI, 0, 10) is None
+    assert (await client.command("crosslight.explainLast"))["text"] == "done()"
+    (id_,) = shown["command"]["arguments"]
+    assert (await client.command("crosslight.explainLast", id_))["text"] == "done()"
+    assert await client.command("crosslight.explainLast", "unknown") is None
+
+
+@opened()
+async def test_nothing_to_show_takes_away_what_was_shown_and_a_superseded_request_does_not(client):
+    client.model.suppressed = "empty"
+    assert await client.suggestion(URI, 0, 4) == {"items": []}
+    client.model.go_on.clear()
+    client.insert(URI, 0, 4, "1")
+    first = client.suggestion(URI, 0, 5)
+    client.insert(URI, 0, 5, "2")
+    second = client.suggestion(URI, 0, 6)
+    assert await first is None
+    client.model.go_on.set()
+    assert await second == {"items": []}
 
 
 @opened()

@@ -227,8 +227,8 @@ def test_a_request_does_not_wait_for_the_index_that_is_asked_ahead_of_it(pool):
 def test_what_is_foreseen_leaves_the_last_completion_to_be_explained():
     ahead = ahead_of(PassesDecoder())
     shown = ahead.complete(REQUEST)
-    last = ahead._completer._last
+    last = ahead._completer._last[-1]
     ahead.suggestion_shown(REQUEST, shown)
-    assert ahead._completer._last is last
+    assert ahead._completer._last[-1] is last
     ahead.complete(after_acceptance(REQUEST, shown))
-    assert ahead._completer._last is not last
+    assert ahead._completer._last[-1] is not last

@@ -266,3 +266,20 @@ def test_cancelling_when_nothing_is_in_progress_has_no_effect():
     decoder.is_blocking = False
     completer.cancel()
     assert completer.complete(request).text == "1"
+
+
+def test_the_last_suggestion_is_explained_also_when_nothing_was_written_behind_it():
+    writes = ["1", "", ""]
+    decoder = ScriptedDecoder("x = ", "1")
+    completer = Completer(RunningModel("fake", "cpu", ByteCodec(), decoder), Settings())
+    request = CompletionRequest("shop", "app.py", "python", "x = ", "\n", multi_line=False)
+    assert completer.explain() is None
+    traces = []
+    for number, text in enumerate(writes):
+        prefix = "y = 1\n" * number + "x = "
+        decoder._script = [*b"x = ", *text.encode(), CONTROL.end_of_text]
+        traces.append(completer.complete(replace(request, prefix=prefix)))
+    assert [trace.text for trace in traces] == writes
+    assert completer.explain(traces[0]).text == "1"
+    assert completer.explain(traces[1]) is None
+    assert completer.explain().text == ""

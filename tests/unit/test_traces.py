@@ -1,0 +1,28 @@
+"""Which completion is explained."""
+
+from traces import trace_of
+
+from lsp_server.server.traces import Traces
+
+
+def test_what_was_shown_last_is_explained_and_not_what_was_asked_for_behind_it():
+    traces = Traces()
+    assert traces.find() is None
+    nothing, first, second = map(trace_of, ("", "one", "two"))
+    traces.note(nothing, None)
+    assert traces.find() is nothing
+    for trace, id_ in ((first, "1"), (second, "2"), (nothing, None)):
+        traces.note(trace, id_)
+    assert traces.find() is second
+    assert traces.find("1") is first
+    traces.shown_again("1")
+    assert traces.find() is first
+    assert traces.find("3") is None
+
+
+def test_what_was_shown_long_ago_is_forgotten():
+    traces = Traces()
+    for number in range(9):
+        traces.note(trace_of("x"), str(number))
+    assert traces.find("0") is None
+    assert traces.find("1") is not None
