@@ -60,7 +60,10 @@ class CompletionSettings:
     max_line_tokens: int = setting(64, "Most tokens of a single-line completion.", at_least=1, at_most=2_048)
     max_block_tokens: int = setting(192, "Most tokens of a multi-line completion.", at_least=1, at_most=2_048)
     deadline_ms: int = setting(
-        20_000, "When generating must end; what was written until then is shown.", at_least=1
+        20_000,
+        "When generating must end, while typing after 5,000 at the latest; what was written until then is "
+        "shown.",
+        at_least=1,
     )
     ahead: Literal["always", "plugged-in", "never"] = setting(
         "plugged-in",

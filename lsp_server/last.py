@@ -43,7 +43,7 @@ class Last:
 
 
 def keep(kept: tuple[Last, ...], last: Last) -> tuple[Last, ...]:
-    """Return what is kept once there is another completion: that, and the latest ones that wrote something."""
+    """Return what is kept once there is one more: that, and the latest ones that wrote something."""
     written = [one for one in kept if one.trace.text]
     return (*written[-(_MOST - 1) :], last)
 

@@ -72,7 +72,13 @@ class Overlap:
                     n_held = self._writer.read_ahead(window, lambda: not asked.done())
                     written, decided = None, self._first_decided(asked, request)
                 else:
-                    written = self._writer.write(window, given, encode_ms=0.0, cancelled=trial.is_over)
+                    written = self._writer.write(
+                        window,
+                        given,
+                        encode_ms=0.0,
+                        deadline_ms=request.deadline_ms,
+                        cancelled=trial.is_over,
+                    )
                     n_held = written.n_reused
                     if "left out" in written.fed.temperatures:
                         written = None  # what seemed to be at hand was damaged
@@ -87,7 +93,9 @@ class Overlap:
         if written is not None and not trial.is_over():
             clock.take(written.elapsed_ms, out_of="retrieval")
             return decided, written
-        written = self._writer.write(window, decided.choice.rows, encode_ms=request.encode_ms)
+        written = self._writer.write(
+            window, decided.choice.rows, encode_ms=request.encode_ms, deadline_ms=request.deadline_ms
+        )
         clock.add(written.elapsed_ms)
         return decided, replace(written, n_reused=min(n_held, written.n_reused))
 

@@ -49,8 +49,9 @@ def initialize(ls: CrosslightServer, params: types.InitializeParams) -> None:
     """Set up the session; pygls answers with what is registered."""
     ls.begin(params)
     text = params.capabilities.text_document
-    has_inline = text is not None and text.inline_completion is not None
-    if ls.session.options.completion_items and not has_inline:
+    ls.shows_inline = text is not None and text.inline_completion is not None
+    if ls.session.options.completion_items and not ls.shows_inline:
+        ls.offers_items = True
         ls.register(types.TEXT_DOCUMENT_COMPLETION, completion, types.CompletionOptions())
 
 

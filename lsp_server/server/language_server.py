@@ -47,6 +47,11 @@ class CrosslightServer(ConnectionServer):
         self.listener: Listener | None = None
         self.watches = False
         """Whether the client tells what changes on the disk."""
+        self.shows_inline = False
+        """Whether the client has inline completion."""
+        self.offers_items = False
+        """Whether it is given completion items."""
+        self._said_no_items = False
         self._roots: set[Path] = set()
         self._log: Forwarder | None = None
         self._pause_timer: asyncio.TimerHandle | None = None
@@ -78,6 +83,8 @@ class CrosslightServer(ConnectionServer):
         if loaded.problems:
             text = f"Crosslight: {'; '.join(loaded.problems)}"
             self.editor.show(text, text)
+        if self.listener is not None:
+            self._say_if_no_items()
 
     def pause(self, minutes: float = math.inf) -> None:
         """Suggest nothing while the user types, for so many minutes or until `resume`."""
@@ -99,6 +106,7 @@ class CrosslightServer(ConnectionServer):
         self.host.listen(self.listener)
         self.editor.on_model(self.host.model.state, self.host.model.cancel_loading)
         self.open_repositories(self.folders.roots())
+        self._say_if_no_items()
 
     def open_repositories(self, roots: Iterable[Path]) -> None:
         """Have repositories indexed and followed."""
@@ -132,6 +140,17 @@ class CrosslightServer(ConnectionServer):
             logging.getLogger(OURS).removeHandler(self._log)
         if self.listener is not None:
             self.host.leave(self.listener)
+
+    def _say_if_no_items(self) -> None:
+        """Say once in the log that items were asked for and do not come."""
+        if self.session.options.completion_items and not (self.offers_items or self._said_no_items):
+            self._said_no_items = True
+            why = (
+                "the editor shows suggestions inline"
+                if self.shows_inline
+                else "it is read when the server starts; start it anew"
+            )
+            log.warning("crosslight.completionItems has no effect: %s", why)
 
     def _tell_inactive(self) -> None:
         """Tell why nothing is suggested; of a pause that ends by itself, each minute how long it lasts."""

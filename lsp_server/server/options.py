@@ -46,7 +46,9 @@ class SessionOptions:
         at_most=2_000,
     )
     completion_items: bool = setting(
-        False, "Whether editors without inline completion are given the first line as a completion item."
+        False,
+        "Whether editors without inline completion are given the first line as a completion item; read when "
+        "the server starts, and of no effect where suggestions are shown inline.",
     )
     statistics: bool = setting(
         True, "Whether what was shown and accepted is counted, on this machine, for `crosslight stats`."

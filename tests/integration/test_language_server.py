@@ -459,6 +459,38 @@ def test_with_inline_completion_no_items_are_offered(options):
     serve(test)
 
 
+@pytest.mark.parametrize(
+    ("capabilities", "why"), [(None, "shows suggestions inline"), ({}, "is read when the server starts")]
+)
+def test_items_that_are_asked_for_and_do_not_come_are_said_once_in_the_log(capabilities, why, caplog):
+    caplog.set_level(logging.WARNING)
+
+    def said():
+        return [text for text in caplog.messages if "completionItems" in text]
+
+    async def test(client):
+        await client.initialize(options={"completionItems": capabilities is None}, capabilities=capabilities)
+        for _ in range(2):
+            settings = {"settings": {"crosslight": {"completionItems": True}}}
+            client.notify("workspace/didChangeConfiguration", settings)
+        await client.command("crosslight.status")
+        (text,) = said()
+        assert why in text
+
+    serve(test)
+
+
+def test_items_that_come_are_not_said_to_have_no_effect(caplog):
+    caplog.set_level(logging.WARNING)
+
+    async def test(client):
+        await client.initialize(options={"completionItems": True}, capabilities={})
+        await client.command("crosslight.status")
+        assert not [text for text in caplog.messages if "completionItems" in text]
+
+    serve(test)
+
+
 @opened()
 async def test_the_last_completion_is_explained(client):
     assert await client.command("crosslight.explainLast") is None

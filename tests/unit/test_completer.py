@@ -181,6 +181,24 @@ def test_too_little_time_to_write_anything_is_not_told_as_nothing_to_write(monke
     assert (trace.text, trace.suppression_reason) == ("", "deadline")
 
 
+@pytest.mark.parametrize(
+    ("settings_ms", "request_ms", "text"),
+    [(20_000, None, "123456789"), (20_000, 5_000, "1234"), (5_000, 20_000, "1234"), (5_000, None, "1234")],
+)
+def test_a_request_can_have_less_time_than_the_settings_give_and_not_more(
+    monkeypatch, settings_ms, request_ms, text
+):
+    seconds = itertools.count()
+    monkeypatch.setattr("lsp_server.writing.generate", partial(generate, clock=lambda: float(next(seconds))))
+    settings = replace(Settings(), completion=replace(Settings().completion, deadline_ms=settings_ms))
+    decoder = ScriptedDecoder("x = ", "123456789")
+    completer = Completer(RunningModel("fake", "cpu", ByteCodec(), decoder), settings)
+    request = CompletionRequest("shop", "app.py", "python", "x = ", "\n", False, deadline_ms=request_ms)
+    trace = completer.complete(request)
+    assert trace.text == text
+    assert (trace.stop_reason == "deadline") == (text == "1234")
+
+
 PHASES = ["prompt", "retrieval", "definitions", "prefill", "decode", "finish", "total"]
 
 
