@@ -84,12 +84,15 @@ function definition(one: RetrievedDefinition, fileOf: (path: string) => string |
 }
 
 function names(sources: Trace["sources"], retrieved: readonly RetrievedDefinition[]): string {
-  const items = sources.map(({ text, rank, share }) => {
-    const from = retrieved.find((one) => one.rank === rank);
-    const name = from === undefined ? "" : `, mostly <b>${escaped(from.qualified_name)}</b>`;
-    return `<li><code>${escaped(text)}</code>: ${inPercent(share)} of all that it looked at${name}</li>`;
+  const rows = sources.map(({ text, rank, share }) => {
+    const from = retrieved.find((one) => one.rank === rank)?.qualified_name ?? `definition ${rank}`;
+    return `<tr><td><code>${escaped(text)}</code></td><td>${escaped(from)}</td><td class="percent">${inPercent(share)}</td></tr>`;
   });
-  return items.length === 0 ? "" : `<h2>Names that it wrote</h2>\n<ul id="names">${items.join("")}</ul>`;
+  return rows.length === 0
+    ? ""
+    : `<h2>Names that it wrote</h2>
+<p class="note">Each with the definition that the model looked at most, and that one's share of all attention.</p>
+<table id="names">${rows.join("")}</table>`;
 }
 
 function phases(trace: Trace): string {
@@ -111,7 +114,8 @@ body { color: var(--vscode-foreground); background: var(--vscode-editor-backgrou
 h1, h2 { font-weight: 600; font-size: 1.15em; margin: 1.4em 0 0.5em; }
 h2 { font-size: 1em; }
 pre, code { font-family: var(--vscode-editor-font-family); font-size: var(--vscode-editor-font-size); }
-pre { background: var(--vscode-textCodeBlock-background); padding: 0.7em; overflow-x: auto; tab-size: 4; }
+pre { background: var(--vscode-textCodeBlock-background); padding: 0.7em; white-space: pre-wrap; tab-size: 4; }
+td { padding: 0.1em 1.5em 0.1em 0; }
 ol { padding-left: 1.6em; }
 li { margin-bottom: 0.7em; }
 .head { display: flex; justify-content: space-between; gap: 1em; }
