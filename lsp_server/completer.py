@@ -76,7 +76,8 @@ class Completer:
         self._in_progress: set[Turn] = set()  # guarded by the lock
 
     def forget(self) -> None:
-        """Forget the last completion: the next one finds nothing of its prompt computed."""
+        """Forget the last completions: the next one finds nothing of its prompt computed."""
+        self._last = ()
         self._frames.forget()
         self._definitions.forget()
         self._writer.forget()

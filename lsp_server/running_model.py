@@ -21,6 +21,11 @@ class RunningModel:
     bank: MemoryBank | None = None
     """Of the model's memories; None where definitions are only ever pasted into the prompt."""
 
+    def forget_memories(self) -> None:
+        """Drop the definitions that were encoded with this model, on the disk too."""
+        if self.bank is not None:
+            self.bank.clear()
+
     def close(self) -> None:
         """Write what waits to be written."""
         if self.bank is not None:

@@ -44,6 +44,10 @@ class Store(Protocol):
         """Keep a memory; never fails and never waits."""
         ...
 
+    def clear(self) -> None:
+        """Forget all memories of this model."""
+        ...
+
     def close(self) -> None:
         """Write what waits to be written."""
         ...
@@ -180,6 +184,10 @@ class MemoryBank:
             preparing = tuple(self._preparing)
         for turn in preparing:
             self._turns.cancel(turn)
+
+    def clear(self) -> None:
+        """Forget all memories of this model; a completion that has some of them goes on with them."""
+        self._store.clear()
 
     def close(self) -> None:
         """Write what waits to be written."""

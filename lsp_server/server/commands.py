@@ -69,7 +69,7 @@ def pause(ls: CrosslightServer, *arguments: object) -> dict[str, Any]:
     """Stop or resume suggestions while typing; `true` and `false` say which, nothing changes it.
 
     Behind `true` may stand for how many minutes; suggestions then resume by themselves. Where loading the
-    model was cancelled, to resume loads it.
+    model was cancelled or failed, to resume loads it.
 
     Raises:
         JsonRpcInvalidParams: That is no time.
@@ -147,7 +147,7 @@ def _explanation(reason: str | None, model: ModelState) -> str | None:
 
 
 async def clear_caches(ls: CrosslightServer, *_: object) -> None:
-    """Forget suggestions, and what the model keeps of the last completion."""
+    """Forget suggestions, what the model keeps of the last completions, and the definitions it encoded."""
     ls.session.suggestions.forget()
     job = ls.host.model.submit(lambda model: model.forget())
     try:

@@ -53,7 +53,7 @@ class CompletingModel(Protocol):
         ...
 
     def forget(self) -> None:
-        """Drop whatever is kept of completions and definitions."""
+        """Drop whatever is kept of completions and definitions, on the disk too."""
         ...
 
     def cancel(self) -> None:

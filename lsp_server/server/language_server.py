@@ -92,9 +92,9 @@ class CrosslightServer(ConnectionServer):
         self._tell_inactive()
 
     def resume(self) -> None:
-        """Pause no more, and load a model that was not to be loaded."""
+        """Pause no more, and load a model that was not to be loaded, or could not be."""
         self.session.pause.end()
-        self.host.model.load_again()
+        self.host.model.load_again(after_failure=True)
         self._tell_inactive()
 
     def listen(self) -> None:

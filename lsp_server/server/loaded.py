@@ -81,9 +81,10 @@ class LoadedModel:
         self._completer.definitions_changed()
 
     def forget(self) -> None:
-        """Drop what is kept of the last completions; definitions that were encoded are kept by content."""
+        """Drop what is kept of the last completions, and what definitions were encoded, on the disk too."""
         self._ahead.forget()
         self._completer.forget()
+        self._model.forget_memories()
 
     def cancel(self) -> None:
         """End what runs in another thread; of no effect where nothing does."""

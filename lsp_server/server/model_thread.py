@@ -109,10 +109,10 @@ class ModelThread:
                     self._refuse(self._jobs.popleft())
                 self._changed.notify_all()
 
-    def load_again(self) -> None:
-        """Load the model after all, if that was cancelled."""
+    def load_again(self, *, after_failure: bool = False) -> None:
+        """Load the model after all, if that was cancelled, or failed and is said to be mended."""
         with self._changed:
-            if self._state is _CANCELLED:
+            if self._state is _CANCELLED or (after_failure and self._state.kind in {"missing", "failed"}):
                 self._become(_LOADING)
                 self._changed.notify_all()
 

@@ -26,6 +26,8 @@ NO_PLACE = "virtual_document"
 _FILES = "file"
 _CELLS = "vscode-notebook-cell"
 _UNTITLED = "untitled"
+_NAMELESS = "file://"
+"""A buffer of Neovim that has no name."""
 _MOST_FIRST_LINE = 200
 
 _LANGUAGE_IDS = {
@@ -107,9 +109,9 @@ class WorkspaceFolders:
 
     def place(self, uri: str, language: str | None) -> Place | None:
         """Return where a document lies; None for one that is no file of the user's own."""
-        scheme = urlsplit(uri).scheme
-        if scheme == _UNTITLED:
-            name = PurePosixPath(unquote(urlsplit(uri).path)).name or "untitled"
+        parts = urlsplit(uri)
+        if parts.scheme == _UNTITLED or uri == _NAMELESS:
+            name = PurePosixPath(unquote(parts.path)).name or "untitled"
             roots = self.roots()
             return Place(roots[0] if roots else None, _with_extension(name, language), None)
         file = path_of(uri)

@@ -111,5 +111,8 @@ class FakeStore:
     def put(self, memory: Memory) -> None:
         self.memories[memory.key] = memory
 
+    def clear(self) -> None:
+        self.memories.clear()
+
     def close(self) -> None:
         self.is_closed = True

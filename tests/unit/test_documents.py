@@ -79,9 +79,13 @@ def test_a_file_outside_of_any_repository_is_its_name(tmp_path):
     assert (document.place.root, document.place.path) == (None, "a.py")
 
 
-def test_what_was_never_saved_belongs_to_the_first_folder(repository):
-    _, document = opened(WorkspaceFolders([repository.as_uri()]), "untitled:Untitled-1")
-    assert (document.place.root, document.place.path) == (repository, "Untitled-1.py")
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [("untitled:Untitled-1", "Untitled-1.py"), ("untitled:", "untitled.py"), ("file://", "untitled.py")],
+)
+def test_what_was_never_saved_belongs_to_the_first_folder(repository, uri, path):
+    _, document = opened(WorkspaceFolders([repository.as_uri()]), uri)
+    assert (document.place.root, document.place.path, document.place.file) == (repository, path, None)
 
 
 @pytest.mark.parametrize(

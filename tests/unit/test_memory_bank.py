@@ -248,6 +248,14 @@ def test_a_completion_that_is_interrupted_while_it_waits_leaves_the_model_to_oth
     assert preparing.result()
 
 
+def test_what_was_cleared_is_encoded_anew():
+    bank, *_ = new_bank()
+    assert recall(bank, [tokens(1)]).temperatures == ("cold",)
+    assert recall(bank, [tokens(1)]).temperatures == ("warm",)
+    bank.clear()
+    assert recall(bank, [tokens(1)]).temperatures == ("cold",)
+
+
 def test_closing_the_bank_closes_the_store():
     bank, _, store = new_bank()
     bank.close()

@@ -121,6 +121,26 @@ def test_a_model_that_was_fetched_meanwhile_is_loaded(model):
     thread.close()
 
 
+def test_a_model_that_is_said_to_be_mended_is_loaded_without_anybody_asking_it(model):
+    found, states = [], []
+
+    def load():
+        if not found:
+            raise NotInstalledError("pull it")
+        return model
+
+    thread = ModelThread(load, states.append)
+    thread.start()
+    with pytest.raises(ModelUnavailableError):
+        thread.submit(lambda _: None).future.result(PATIENCE_S)
+    thread.load_again()
+    found.append(True)
+    thread.load_again(after_failure=True)
+    assert thread.submit(lambda model: model.name).future.result(PATIENCE_S) == "fake"
+    thread.close()
+    assert [state.kind for state in states] == ["missing", "loading", "ready"]
+
+
 def test_an_error_of_a_job_is_its_askers_alone(thread):
     def fail(_):
         raise ValueError("bad")
