@@ -134,7 +134,7 @@ export class Lifecycle implements vscode.Disposable {
     if (search.kind === "unusable") {
       log.error(search.message);
       store.update({ server: "failed", cause: search.message });
-      void this.offer(search.message, ["Open Settings"]);
+      void offer(vscode.window.showErrorMessage, search.message, ["Open Settings"]);
       return;
     }
     const [refused] = search.refused;
@@ -143,7 +143,7 @@ export class Lifecycle implements vscode.Disposable {
     const cause = `The server is not installed.${where}`;
     log.warn(cause);
     store.update({ server: "missing", cause });
-    void this.offer(`Crosslight: ${cause}`, ["Install", "Open Settings"]);
+    void offer(vscode.window.showErrorMessage, `Crosslight: ${cause}`, ["Install", "Open Settings"]);
   }
 
   private gaveUp(client: CrosslightClient, cause: string): void {
@@ -153,25 +153,30 @@ export class Lifecycle implements vscode.Disposable {
     }
     log.error(cause);
     store.update({ server: "failed", cause });
-    void this.offer(`Crosslight: ${cause}`, ["Restart", "Show Log"]);
+    void offer(vscode.window.showErrorMessage, `Crosslight: ${cause}`, ["Restart", "Show Log"]);
   }
 
   private compareVersions(version: string | undefined): void {
     const wanted = this.around.version;
     if (version !== undefined && isOlder(version, wanted)) {
       this.around.log.warn(`the server's version is ${version}, the extension's ${wanted}`);
-      void this.offer(`Crosslight: the server (${version}) is older than the extension (${wanted}).`, [
-        "Update",
-      ]);
+      const text = `Crosslight: the server (${version}) is older than the extension (${wanted}).`;
+      const choice = serverPath() === "" ? "Update" : "Open Settings"; // one that the user named is theirs
+      void offer(vscode.window.showWarningMessage, text, [choice]);
     }
   }
+}
 
-  private async offer(text: string, choices: readonly (keyof typeof COMMANDS)[]): Promise<void> {
-    const chosen = await vscode.window.showWarningMessage(text, ...choices);
-    if (chosen !== undefined) {
-      const [command, ...arguments_] = COMMANDS[chosen];
-      await vscode.commands.executeCommand(command, ...arguments_);
-    }
+/** Show a message with buttons, and do what is chosen; errors stay until they are dismissed. */
+async function offer(
+  show: typeof vscode.window.showErrorMessage,
+  text: string,
+  choices: readonly (keyof typeof COMMANDS)[],
+): Promise<void> {
+  const chosen = await show(text, ...choices);
+  if (chosen !== undefined) {
+    const [command, ...arguments_] = COMMANDS[chosen as keyof typeof COMMANDS];
+    await vscode.commands.executeCommand(command, ...arguments_);
   }
 }
 
