@@ -182,7 +182,7 @@ class IndexClient:
         """
         self._ask("stop", {}, timeout_s=timeout_s)
         try:
-            with filelock.FileLock(self._meeting.lock_file, timeout=timeout_s):
+            with filelock.FileLock(self._meeting.lock_file, timeout=timeout_s, mode=0o600):
                 return  # the lock is free once the process has closed everything
         except filelock.Timeout:
             raise self._failure(f"the index worker did not end within {timeout_s:.0f} s") from None

@@ -22,7 +22,7 @@ from lsp_server.engine.jsonrpc import (
     response,
 )
 from lsp_server.engine.ledger import Ledger, Pending
-from lsp_server.engine.mirror import Mirror, encoding_in
+from lsp_server.engine.mirror import PAUSE, Mirror, encoding_in
 from lsp_server.engine.replies import EMPTY, ERROR, INFO, WARNING, log_line, shown, unanswered
 
 if TYPE_CHECKING:
@@ -299,6 +299,8 @@ class Conversation:
             return
         if asked.method == "shutdown":
             self._mirror.is_shut_down = True
+        elif asked.command == PAUSE:
+            self._mirror.paused(message.values.get("result"))
         moves.to_editor.append(message.body)
 
     def _is_greeted(self, message: Message, moves: Moves) -> bool:

@@ -28,13 +28,19 @@ class Pending:
     method: str
     uri: str | None = None
     """Of the document that it is about, where it is about one."""
+    command: str | None = None
+    """What it runs, where it runs something."""
 
     @classmethod
     def of(cls, message: Message) -> Pending:
         """Return a request, as far as it must be remembered."""
-        document = message.params.get("textDocument")
+        document, command = message.params.get("textDocument"), message.params.get("command")
         uri = document.get("uri") if isinstance(document, dict) else None
-        return cls(str(message.method), uri if isinstance(uri, str) else None)
+        return cls(
+            str(message.method),
+            uri if isinstance(uri, str) else None,
+            command if isinstance(command, str) else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,24 +5,37 @@ Pure: messages in, messages out.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, Final
 
 from lsp_server.engine.documents import ODD, OpenDocuments
 from lsp_server.engine.jsonrpc import notification, request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from lsp_server.engine.jsonrpc import Id, Message
     from lsp_server.server.buffer import Encoding
 
-__all__ = ["Mirror"]
+__all__ = ["PAUSE", "Mirror"]
+
+PAUSE: Final = "crosslight.pause"
+"""The one command whose effect lasts; its answer says what that is."""
+_PAUSE_ID: Final = "crosslight-replay-pause"
 
 
 class Mirror:
     """One editor's session, as far as an engine must know it."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        """Know nothing yet.
+
+        Args:
+            clock: Seconds, of the day and not of the machine: a laptop's sleep counts.
+        """
+        self._clock = clock
+        self._is_paused = False
+        self._paused_until_s: float | None = None
         self._documents = OpenDocuments()
         self._initialize: dict[str, Any] | None = None
         self._is_initialized = False
@@ -83,6 +96,13 @@ class Mirror:
                     return True
         return True
 
+    def paused(self, answer: object) -> None:
+        """Take an engine's answer to the command that pauses suggestions or resumes them."""
+        if not isinstance(answer, dict):
+            return
+        self._is_paused, minutes = bool(answer.get("paused")), answer.get("minutesLeft")
+        self._paused_until_s = self._clock() + 60.0 * minutes if isinstance(minutes, int | float) else None
+
     def initialize_again(self, id_: Id) -> bytes:
         """Return the `initialize` for another engine, with the folders that are open now.
 
@@ -106,6 +126,15 @@ class Mirror:
             yield notification("textDocument/didOpen", {"textDocument": item})
         for notebook in self._documents.notebooks(self.encoding):
             yield notification("notebookDocument/didOpen", notebook)
+        if (pause := self._pause()) is not None:
+            yield request(_PAUSE_ID, "workspace/executeCommand", {"command": PAUSE, "arguments": pause})
+
+    def _pause(self) -> list[bool | float] | None:
+        """Return what pauses another engine for the time that is left."""
+        if not self._is_paused or self._paused_until_s is None:
+            return [True] if self._is_paused else None
+        left_s = self._paused_until_s - self._clock()
+        return [True, left_s / 60] if left_s > 0 else None
 
     def _change_folders(self, params: dict[str, Any]) -> None:
         if self._initialize is None:

@@ -16,11 +16,11 @@ __all__ = ["EMPTY", "ERROR", "INFO", "WARNING", "log_line", "shown", "unanswered
 
 EMPTY: Final[Mapping[str, Any]] = MappingProxyType(
     {
-        "textDocument/inlineCompletion": None,
+        "textDocument/inlineCompletion": {"items": []},
         "textDocument/completion": {"isIncomplete": True, "items": []},
     }
 )
-"""Editors show nothing for these, where an error would be logged or shown."""
+"""Editors show nothing for these, where an error would be logged or shown, and take away what they showed."""
 ERROR, WARNING, INFO = 1, 2, 3  # of window/logMessage and window/showMessage
 
 

@@ -32,10 +32,17 @@ __all__ = ["SUMMARY", "main", "run_serve"]
 SUMMARY: Final = "Serve an editor, by the language server protocol on standard input and output."
 
 
-def main(arguments: Sequence[str]) -> NoReturn:
-    """Serve, turn expected failures into one line and an exit code, and end the process."""
+def main(arguments: Sequence[str], make_source: Callable[[], EngineSource] | None = None) -> NoReturn:
+    """Serve, turn expected failures into one line and an exit code, and end the process.
+
+    Args:
+        arguments: What follows `crosslight serve`.
+        make_source: Returns where engines come from; the user's by default.
+    """
     try:
-        code = run_serve(arguments)
+        code = run_serve(arguments, make_source)
+    except SystemExit as end:  # a signal, or arguments that cannot be followed
+        code = end.code if isinstance(end.code, int) else 0
     except (UsageError, IndexerError) as error:
         print(f"crosslight: {error}", file=sys.stderr)
         code = 1
@@ -45,8 +52,10 @@ def main(arguments: Sequence[str]) -> NoReturn:
     except KeyboardInterrupt:
         print("crosslight: interrupted", file=sys.stderr)
         code = 128 + signal.SIGINT
-    sys.stderr.flush()
-    sys.exit(code)
+    with suppress(OSError):
+        sys.stdout.flush()
+    # Not by unwinding the interpreter: threads that serve editors still run, and might hold that up.
+    os._exit(code)
 
 
 def run_serve(arguments: Sequence[str], make_source: Callable[[], EngineSource] | None = None) -> int:

@@ -72,7 +72,7 @@ def stop_engine(folders: Folders, patience_s: float = GREETING_S) -> Stopped | N
             return None
         stopped = Stopped(engine["pid"], hung=False)
     try:
-        with filelock.FileLock(engine_meeting(folders).lock_file, timeout=_STOP_S):
+        with filelock.FileLock(engine_meeting(folders).lock_file, timeout=_STOP_S, mode=0o600):
             pass  # the lock is free once the process has closed everything
     except filelock.Timeout:
         raise EngineError(f"the engine did not end within {_STOP_S:.0f} s") from None

@@ -13,16 +13,15 @@ import threading
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from indexer.rendezvous import Rendezvous
 from lsp_server.engine import proxy
-from lsp_server.engine.errors import MalformedError
 from lsp_server.engine.finder import EngineFinder, engine_meeting
 from lsp_server.engine.framing import FrameDecoder, header_of
 from lsp_server.engine.hosting import BoundedSender
 from lsp_server.engine.process import run_engine
-from lsp_server.engine.serve import run_serve
+from lsp_server.engine.serve import main
 from lsp_server.paths import Folders
 from lsp_server.server.buffer import Position, TextBuffer
 
@@ -185,14 +184,10 @@ def run_fake_engine(folder: str, idle_s: float) -> int:
 
 def run_fake_serve(
     folder: str, arguments: list[str], engine: list[str], look_s: float, silent_s: float
-) -> int:
+) -> NoReturn:
     proxy.Patience = partial(proxy.Patience, look_s=look_s)  # type: ignore[misc]
     finder = EngineFinder(meeting_in(Path(folder)), command=engine, silent_s=silent_s)
-    try:
-        return run_serve(arguments, lambda: finder)
-    except MalformedError as error:
-        print(f"crosslight: {error}", file=sys.stderr)
-        return 1
+    main(arguments, lambda: finder)
 
 
 class Editor:

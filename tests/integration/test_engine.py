@@ -108,7 +108,7 @@ def test_an_engine_killed_in_the_middle_of_a_request_is_replaced_unseen(place: P
     completion, hover = editor.ask("textDocument/inlineCompletion"), editor.ask("fake/hang")
     pid = editor.request("fake/pid")  # so it has both
     os.kill(pid, signal.SIGKILL)
-    assert editor.answer(completion)["result"] is None
+    assert editor.answer(completion)["result"] == {"items": []}
     assert editor.answer(hover)["error"]["code"] == -32801
     assert editor.request("fake/texts") == {URI: [2, "x = 😀\n"]}
     assert other.request("fake/texts") == {URI: [1, "other"]}
@@ -127,7 +127,7 @@ def test_an_engine_that_hangs_is_replaced_for_all_its_editors(place: Place, how:
     else:
         other.ask("fake/stuck")
     completion = editor.ask("textDocument/inlineCompletion")
-    assert editor.answer(completion)["result"] is None
+    assert editor.answer(completion)["result"] == {"items": []}
     assert editor.request("fake/texts") == {URI: [1, "text"]}
     assert editor.request("fake/pid") == other.request("fake/pid") != pid
     (told,) = editor.named("window/logMessage")
@@ -186,7 +186,7 @@ def test_an_engine_that_dies_of_its_first_request_again_and_again_is_given_up_an
         editor.answer(editor.ask("fake/die"))
     told = editor.wait_for(lambda m: m.get("method") == "window/showMessage")
     assert "ended unexpectedly" in told["params"]["message"]
-    assert editor.request("textDocument/inlineCompletion") is None
+    assert editor.request("textDocument/inlineCompletion") == {"items": []}
     editor.open(URI, "text")  # tries again
     wait_for(lambda: editor.answer(editor.ask("fake/texts")).get("result") == {URI: [1, "text"]})
     assert len(editor.named("window/showMessage")) == 1
@@ -424,13 +424,20 @@ def test_the_socket_and_the_log_are_the_users_alone(place: Place) -> None:
     assert meeting.log_file.is_relative_to(place.folders.logs)
 
 
+def is_put_out(stranger: socket.socket) -> bool:
+    try:
+        return stranger.recv(100) == b""
+    except ConnectionResetError:  # the same, where something that it sent was not read
+        return True
+
+
 def test_what_does_not_greet_is_put_out(place: Place) -> None:
     editor = place.editor()
     for hello in (b"GET / HTTP/1.1\r\n\r\n", b"Content-Length: 999999\r\n\r\n", header_of(b"{}") + b"{}"):
         with socket.socket(socket.AF_UNIX) as stranger:
             stranger.connect(meeting_in(place.folder).address)
             stranger.sendall(hello)
-            assert stranger.recv(100) == b""
+            assert is_put_out(stranger)
     assert editor.request("fake/pid")
 
 
@@ -498,7 +505,7 @@ def test_tcp_serves_several_editors_and_outlives_them(place: Place) -> None:
             channel.close()
         with socket.create_connection((host, int(port))) as page:
             page.sendall(b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nContent-Length: 2\r\n\r\n{}")
-            assert page.recv(100) == b""
+            assert is_put_out(page)
         listening.process.terminate()
         assert listening.process.wait(PATIENCE_S) == 128 + signal.SIGTERM
 

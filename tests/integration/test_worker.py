@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import os
 import signal
@@ -101,9 +102,14 @@ def test_files_of_the_index_are_the_users_alone(place: Place) -> None:
     write_files(place.root, INVOICING)
     with place.connect() as client:
         client.index(place.root)
+    looked_at = 0
     for top in (place.index, place.runtime):
-        for path in (top, *top.rglob("*")):
-            assert path.lstat().st_mode & 0o077 == 0, path
+        for folder, _, names in os.walk(top):
+            for path in (Path(folder), *(Path(folder, name) for name in names)):
+                with contextlib.suppress(FileNotFoundError):  # a journal of the worker's, which goes on
+                    assert path.lstat().st_mode & 0o077 == 0, path
+                    looked_at += 1
+    assert looked_at > 5
 
 
 def test_a_worker_whose_settings_changed_ends_when_it_is_left_alone(place: Place) -> None:

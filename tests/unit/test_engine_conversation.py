@@ -7,7 +7,7 @@ from lsp_server.engine.conversation import Conversation, Moves, Phase
 from lsp_server.engine.greeting import ALIVE, GOODBYE, UNANSWERED
 from lsp_server.engine.jsonrpc import CONTENT_MODIFIED, REQUEST_CANCELLED, REQUEST_FAILED, encode, parse
 
-EMPTY = None
+EMPTY: dict[str, Any] = {"items": []}
 WATCH = {"id": "w1", "method": "workspace/didChangeWatchedFiles", "registerOptions": {"watchers": ["*"]}}
 
 
@@ -200,6 +200,18 @@ def test_the_next_engine_is_told_of_the_last_completion_that_none_answered(talk:
     talk.lost()
     talk.find_another()
     assert [m["method"] for m in talk.taken("engine")] == ["initialized"]
+
+
+def test_what_the_user_paused_stays_paused(talk: Talk) -> None:
+    talk.says("workspace/executeCommand", 2, {"command": "crosslight.pause", "arguments": []})
+    talk.engine_says(id_=2, result={"paused": True, "minutesLeft": None})
+    talk.lost()
+    talk.find_another()
+    _, told = talk.taken("engine")
+    assert told["params"] == {"command": "crosslight.pause", "arguments": [True]}
+    talk.taken("editor")
+    talk.engine_says(id_=told["id"], result={"paused": True, "minutesLeft": None})
+    assert talk.taken("editor") == []
 
 
 def test_what_waits_is_bounded_and_what_is_dropped_is_answered(talk: Talk) -> None:

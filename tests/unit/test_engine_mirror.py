@@ -1,5 +1,7 @@
 import json
 import random
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,8 +21,8 @@ def message(method: str, id_: int | None = None, **params: Any) -> Message:
     return parse(encode(values if id_ is None else values | {"id": id_}))
 
 
-def begun(encoding: str = "utf-16", **params: Any) -> Mirror:
-    mirror = Mirror()
+def begun(encoding: str = "utf-16", clock: Callable[[], float] = time.time, **params: Any) -> Mirror:
+    mirror = Mirror(clock)
     mirror.begin(message("initialize", 1, **({"processId": 7, "capabilities": {}} | params)))
     answer = {"jsonrpc": "2.0", "id": 1, "result": {"capabilities": {"positionEncoding": encoding}}}
     mirror.answered(parse(encode(answer)))
@@ -270,3 +272,27 @@ def test_half_a_character_passes_as_it_came() -> None:
     mirror = begun()
     mirror.observe(opened("\ud83d"))
     assert texts(mirror) == {URI: (1, "\ud83d")}
+
+
+@pytest.mark.parametrize(
+    ("answers", "minutes_later", "arguments"),
+    [
+        ([], 0, None),
+        ([{"paused": True, "minutesLeft": None}], 60, [True]),
+        ([{"paused": True, "minutesLeft": 30}], 10, [True, 20]),
+        ([{"paused": True, "minutesLeft": 30}], 31, None),
+        ([{"paused": True, "minutesLeft": 30}, {"paused": True, "minutesLeft": None}], 60, [True]),
+        ([{"paused": True, "minutesLeft": None}, {"paused": False, "minutesLeft": None}], 0, None),
+        ([{"paused": True, "minutesLeft": None}, None], 0, [True]),
+    ],
+)
+def test_a_pause_goes_on_with_the_next_engine(
+    answers: list[Any], minutes_later: float, arguments: list[Any] | None
+) -> None:
+    now_s = 1000.0
+    mirror = begun(clock=lambda: now_s)
+    for answer in answers:
+        mirror.paused(answer)
+    now_s += 60 * minutes_later
+    sent = [p["arguments"] for method, p in replayed(mirror) if method == "workspace/executeCommand"]
+    assert sent == ([] if arguments is None else [arguments])
