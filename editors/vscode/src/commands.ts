@@ -9,6 +9,7 @@ import { PAUSES, pauseArguments } from "./pause";
 import { ACCEPT, type StatusAnswer } from "./protocol";
 import { disabledLanguages, isEnabled, setEnabled, setLanguageEnabled } from "./settings";
 import { statusText } from "./statusText";
+import { isModelMissing, isPaused } from "./state";
 import type { Store } from "./store";
 import { install, pullModel } from "./tasks";
 
@@ -33,7 +34,7 @@ export function registerCommands(parts: Parts): vscode.Disposable[] {
     "crosslight.toggle": () => setEnabled(!isEnabled()),
     "crosslight.toggleLanguage": toggleLanguage,
     "crosslight.reindex": () => withServer(parts, (client) => client.execute("crosslight.reindex")),
-    "crosslight.stopIndexing": () => withServer(parts, (client) => client.bars.cancel()),
+    "crosslight.stopIndexing": () => withServer(parts, (client) => client.bars.stopIndexing()),
     "crosslight.clearCaches": () => withServer(parts, (client) => client.execute("crosslight.clearCaches")),
     "crosslight.restart": () => lifecycle.restart(),
     "crosslight.showLog": () => log.show(true),
@@ -65,7 +66,8 @@ async function showMenu({ lifecycle, store }: Parts): Promise<void> {
     display: store.display,
     isServerThere: store.facts.server !== "missing",
     isEnabled: isEnabled(),
-    isPaused: isPaused(store),
+    isPaused: isPaused(store.facts),
+    isModelMissing: isModelMissing(store.facts),
     language,
     isLanguageOff: language !== undefined && disabledLanguages().includes(language),
   });
@@ -85,7 +87,7 @@ async function showStatus(client: CrosslightClient): Promise<void> {
 }
 
 async function pauseOrResume(client: CrosslightClient, store: Store): Promise<void> {
-  if (isPaused(store)) {
+  if (isPaused(store.facts)) {
     await client.execute("crosslight.pause", false);
     return;
   }
@@ -100,8 +102,4 @@ async function toggleLanguage(): Promise<void> {
   if (language !== undefined) {
     await setLanguageEnabled(language, disabledLanguages().includes(language));
   }
-}
-
-function isPaused({ facts }: Store): boolean {
-  return facts.status?.kind === "Inactive" && facts.status.message.startsWith("paused");
 }

@@ -13,6 +13,7 @@ export interface Situation {
   readonly isServerThere: boolean;
   readonly isEnabled: boolean;
   readonly isPaused: boolean;
+  readonly isModelMissing: boolean;
   /** Of the active editor; undefined where there is none. */
   readonly language: string | undefined;
   readonly isLanguageOff: boolean;
@@ -20,7 +21,7 @@ export interface Situation {
 
 /** Return the entries, those first that mend what is wrong. */
 export function menuItems(situation: Situation): MenuItem[] {
-  const { display, isServerThere, isEnabled, isPaused, language, isLanguageOff } = situation;
+  const { display, isServerThere, isEnabled, isPaused, isModelMissing, language, isLanguageOff } = situation;
   if (!isServerThere) {
     return [
       {
@@ -31,9 +32,11 @@ export function menuItems(situation: Situation): MenuItem[] {
       ...always(display.state),
     ];
   }
-  const items: MenuItem[] = [
-    { label: "$(search) Explain the last suggestion", command: "crosslight.explainLast" },
-  ];
+  const items: MenuItem[] = [];
+  if (isModelMissing) {
+    items.push({ label: "$(cloud-download) Fetch the model", command: "crosslight.pullModel" });
+  }
+  items.push({ label: "$(search) Explain the last suggestion", command: "crosslight.explainLast" });
   items.push({ label: "$(info) Show the status", description: display.detail, command: "crosslight.status" });
   if (display.state === "indexing") {
     items.push({ label: "$(stop-circle) Stop indexing", command: "crosslight.stopIndexing" });

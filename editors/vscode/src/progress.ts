@@ -15,8 +15,11 @@ import {
   WorkDoneProgressCreateRequest,
 } from "vscode-languageclient/node";
 
+/** How the titles of those begin that show the making of an index. */
+const INDEXING = "Crosslight: indexing";
+
 export class Bars implements StaticFeature {
-  private readonly cancellable = new Set<ProgressToken>();
+  private readonly indexing = new Set<ProgressToken>();
 
   constructor(private readonly client: BaseLanguageClient) {}
 
@@ -29,27 +32,27 @@ export class Bars implements StaticFeature {
   }
 
   getState(): FeatureState {
-    const registrations = this.cancellable.size > 0;
+    const registrations = this.indexing.size > 0;
     return { kind: "window", id: WorkDoneProgressCreateRequest.method, registrations };
   }
 
   clear(): void {
-    this.cancellable.clear();
+    this.indexing.clear();
   }
 
-  /** Ask the server to stop whatever can be stopped. */
-  async cancel(): Promise<void> {
-    for (const token of this.cancellable) {
+  /** Ask the server to stop indexing. */
+  async stopIndexing(): Promise<void> {
+    for (const token of this.indexing) {
       await this.client.sendNotification(WorkDoneProgressCancelNotification.type, { token });
     }
   }
 
   private follow(token: ProgressToken): void {
     const listening = this.client.onProgress(WorkDoneProgress.type, token, (value) => {
-      if (value.kind === "begin" && value.cancellable === true) {
-        this.cancellable.add(token);
+      if (value.kind === "begin" && value.title.startsWith(INDEXING)) {
+        this.indexing.add(token);
       } else if (value.kind === "end") {
-        this.cancellable.delete(token);
+        this.indexing.delete(token);
         listening.dispose();
       }
     });

@@ -56,6 +56,21 @@ export function display(facts: Facts): Display {
   return switchedOff(facts) ?? atWork(facts);
 }
 
+/** Whether the user may resume what they paused or cancelled. */
+export function isPaused({ status }: Facts): boolean {
+  return status?.kind === "Inactive" && /^(paused|loading)/.test(status.message);
+}
+
+/** Whether the server waits for a model to be fetched. */
+export function isModelMissing({ status }: Facts): boolean {
+  return status?.kind === "Error" && needsModel(status.message);
+}
+
+/** Whether a text of the server asks for a model to be fetched. */
+export function needsModel(text: string): boolean {
+  return text.includes("crosslight model pull");
+}
+
 function switchedOff({ status, inlineSuggest, languageOff }: Facts): Display | undefined {
   if (status?.kind === "Inactive") {
     const word = ["paused", "ended"].find((one) => status.message.startsWith(one));

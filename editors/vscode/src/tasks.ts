@@ -58,7 +58,7 @@ export async function pullModel(lifecycle: Lifecycle): Promise<void> {
   if (lifecycle.running === undefined) {
     await lifecycle.restart();
   }
-  await lifecycle.running?.execute("crosslight.clearCaches"); // whatever asks for the model loads it
+  await lifecycle.running?.execute("crosslight.pause", false); // which loads a model that was missing
 }
 
 /** Run commands one after the other in a terminal, and return whether all succeeded. */

@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { display, type Facts, NOTHING_KNOWN, type ServerStatus, type State } from "../src/state";
+import {
+  display,
+  isModelMissing,
+  isPaused,
+  type Facts,
+  NOTHING_KNOWN,
+  type ServerStatus,
+  type State,
+} from "../src/state";
 import { Store } from "../src/store";
 
 function status(message: string, busy = false, kind: ServerStatus["kind"] = "Normal"): ServerStatus {
@@ -67,4 +75,21 @@ test("the status bar is drawn only when it changes", () => {
   store.update({ languageOff: undefined });
   store.update({ status: status("", true) });
   assert.deepEqual(drawn, ["Crosslight: starting starting", "Crosslight ready", "Crosslight busy"]);
+});
+
+test("what was paused or cancelled can be resumed, what the settings say cannot", () => {
+  const facts = (message: string): Facts => ({
+    ...NOTHING_KNOWN,
+    status: status(message, false, "Inactive"),
+  });
+  assert.ok(isPaused(facts("paused, 5 min left")));
+  assert.ok(isPaused(facts("loading the model was cancelled; resume to load it")));
+  assert.ok(!isPaused(facts("switched off in the editor's settings")));
+  assert.ok(!isPaused({ ...NOTHING_KNOWN, status: READY }));
+});
+
+test("a missing model is told from other errors", () => {
+  const facts = (message: string): Facts => ({ ...NOTHING_KNOWN, status: status(message, false, "Error") });
+  assert.ok(isModelMissing(facts("the model is not installed; `crosslight model pull` fetches it")));
+  assert.ok(!isModelMissing(facts("the model cannot be loaded")));
 });

@@ -36,6 +36,7 @@ const SITUATION: Situation = {
   isServerThere: true,
   isEnabled: true,
   isPaused: false,
+  isModelMissing: false,
   language: "python",
   isLanguageOff: false,
 };
@@ -119,6 +120,7 @@ test("the menu offers what the moment asks for", () => {
   assert.match(labels({ isLanguageOff: true }), /Switch on for python/);
   assert.doesNotMatch(labels({ language: undefined }), /python/);
   assert.match(labels({ isPaused: true }), /Resume/);
+  assert.equal(commands({ isModelMissing: true })[0], "crosslight.pullModel");
   assert.match(labels({ isEnabled: false }), /Switch on,/);
 });
 
