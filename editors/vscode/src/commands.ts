@@ -9,7 +9,7 @@ import { PAUSES, pauseArguments } from "./pause";
 import { ACCEPT, type StatusAnswer } from "./protocol";
 import { disabledLanguages, isEnabled, setEnabled, setLanguageEnabled } from "./settings";
 import { statusText } from "./statusText";
-import { isModelMissing, isPaused } from "./state";
+import { isPaused, modelCommand } from "./state";
 import type { Store } from "./store";
 import { install, pullModel } from "./tasks";
 
@@ -25,7 +25,7 @@ export interface Parts {
 
 /** Register every command; each works, or says why not, whether or not the server runs. */
 export function registerCommands(parts: Parts): vscode.Disposable[] {
-  const { context, lifecycle, log, explanation, ownFolder } = parts;
+  const { context, lifecycle, store, log, explanation, ownFolder } = parts;
   const handlers: Record<string, (...arguments_: unknown[]) => unknown> = {
     "crosslight.menu": () => showMenu(parts),
     "crosslight.explainLast": () => withServer(parts, (client) => explanation.show(client)),
@@ -41,7 +41,7 @@ export function registerCommands(parts: Parts): vscode.Disposable[] {
     "crosslight.settings": () =>
       vscode.commands.executeCommand("workbench.action.openSettings", "crosslight."),
     "crosslight.install": () => install(context, lifecycle, ownFolder),
-    "crosslight.pullModel": () => pullModel(lifecycle),
+    "crosslight.pullModel": () => pullModel(lifecycle, neededModel(store) ?? ["model", "pull"]),
     [OPEN_DEFINITION]: openDefinition,
     [ACCEPT]: (id) => (typeof id === "string" ? lifecycle.accepted(id) : undefined),
   };
@@ -67,7 +67,7 @@ async function showMenu({ lifecycle, store }: Parts): Promise<void> {
     isServerThere: store.facts.server !== "missing",
     isEnabled: isEnabled(),
     isPaused: isPaused(store.facts),
-    isModelMissing: isModelMissing(store.facts),
+    isModelMissing: neededModel(store) !== undefined,
     language,
     isLanguageOff: language !== undefined && disabledLanguages().includes(language),
   });
@@ -102,4 +102,9 @@ async function toggleLanguage(): Promise<void> {
   if (language !== undefined) {
     await setLanguageEnabled(language, disabledLanguages().includes(language));
   }
+}
+
+/** The command that fetches the model for which the server waits. */
+function neededModel({ facts }: Store): string[] | undefined {
+  return facts.status?.kind === "Error" ? modelCommand(facts.status.message) : undefined;
 }

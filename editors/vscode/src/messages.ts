@@ -1,11 +1,11 @@
 /** What the server tells the user, with a button for what they can do about it. */
 import * as vscode from "vscode";
 import { MessageType, type ShowMessageParams } from "vscode-languageclient/node";
-import { needsModel } from "./state";
+import { modelCommand } from "./state";
 
 /** Show a message of the server. */
 export async function showMessage({ type, message }: ShowMessageParams): Promise<void> {
-  const choices = needsModel(message) ? { "Fetch the Model": "crosslight.pullModel" } : {};
+  const choices = modelCommand(message) !== undefined ? { "Fetch the Model": "crosslight.pullModel" } : {};
   const all: Record<string, string> = { ...choices, "Show Log": "crosslight.showLog" };
   const show =
     type === MessageType.Error

@@ -61,14 +61,13 @@ export function isPaused({ status }: Facts): boolean {
   return status?.kind === "Inactive" && /^(paused|loading)/.test(status.message);
 }
 
-/** Whether the server waits for a model to be fetched. */
-export function isModelMissing({ status }: Facts): boolean {
-  return status?.kind === "Error" && needsModel(status.message);
-}
-
-/** Whether a text of the server asks for a model to be fetched. */
-export function needsModel(text: string): boolean {
-  return text.includes("crosslight model pull");
+/**
+ * Return the arguments that make the server fetch the model whose lack it told, undefined where it told none.
+ *
+ * @param text What the server told; it names its own command, in backquotes.
+ */
+export function modelCommand(text: string): string[] | undefined {
+  return /`crosslight (model pull(?: [\w.-]+)*)`/.exec(text)?.[1]?.split(" ");
 }
 
 function switchedOff({ status, inlineSuggest, languageOff }: Facts): Display | undefined {

@@ -7,13 +7,11 @@ import * as vscode from "vscode";
 import { type Command, installPlan, PYTHON_CHECK } from "./install";
 import type { Lifecycle } from "./lifecycle";
 import { thisMachine } from "./machine";
-import type { StatusAnswer } from "./protocol";
 
 const NO_INSTALLER =
   "Crosslight needs Python 3.11 or later to install its server. Install it, or uv or pipx, and try again.";
-const FETCH = "Fetch the Model";
 
-/** Install the server, start it, and offer what is still missing. */
+/** Install the server and start it; it tells itself that it needs its model. */
 export async function install(
   context: vscode.ExtensionContext,
   lifecycle: Lifecycle,
@@ -35,23 +33,16 @@ export async function install(
     return;
   }
   await lifecycle.restart();
-  const status = await lifecycle.running?.execute<StatusAnswer>("crosslight.status");
-  if (status?.model.kind === "missing") {
-    const text = "Crosslight: the server is installed. It needs its model, once a machine: 491 MB.";
-    if ((await vscode.window.showInformationMessage(text, FETCH)) === FETCH) {
-      await pullModel(lifecycle);
-    }
-  }
 }
 
-/** Fetch the default model, and have it loaded. */
-export async function pullModel(lifecycle: Lifecycle): Promise<void> {
+/** Fetch a model by a command of the server's, and have it loaded. */
+export async function pullModel(lifecycle: Lifecycle, command: readonly string[]): Promise<void> {
   const search = lifecycle.search();
   if (search.kind !== "found") {
     await vscode.commands.executeCommand("crosslight.install");
     return;
   }
-  if (!(await run(FETCH, [[search.file, "model", "pull"]]))) {
+  if (!(await run("Fetch the model", [[search.file, ...command]]))) {
     void vscode.window.showErrorMessage("Crosslight: the model was not fetched; the terminal says why.");
     return;
   }

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import {
   display,
-  isModelMissing,
   isPaused,
+  modelCommand,
   type Facts,
   NOTHING_KNOWN,
   type ServerStatus,
@@ -88,8 +88,19 @@ test("what was paused or cancelled can be resumed, what the settings say cannot"
   assert.ok(!isPaused({ ...NOTHING_KNOWN, status: READY }));
 });
 
-test("a missing model is told from other errors", () => {
-  const facts = (message: string): Facts => ({ ...NOTHING_KNOWN, status: status(message, false, "Error") });
-  assert.ok(isModelMissing(facts("the model is not installed; `crosslight model pull` fetches it")));
-  assert.ok(!isModelMissing(facts("the model cannot be loaded")));
+test("what a missing model is fetched by is read off what the server told, and nothing else is", () => {
+  const cases: [string, string[] | undefined][] = [
+    [
+      "it is not installed: run `crosslight model pull qwen2.5-coder-0.5b`",
+      ["model", "pull", "qwen2.5-coder-0.5b"],
+    ],
+    ["it is missing: run `crosslight model pull --force`", ["model", "pull", "--force"]],
+    ["`crosslight model pull fine --force` here", ["model", "pull", "fine", "--force"]],
+    ["run `crosslight model pull /path/to/them`", undefined],
+    ["run `crosslight model pull a; rm b`", undefined],
+    ["it cannot be loaded", undefined],
+  ];
+  for (const [text, expected] of cases) {
+    assert.deepEqual(modelCommand(text), expected, text);
+  }
 });
