@@ -32,6 +32,7 @@ from indexer.standing import Standing
 from indexer.storage import checked_root
 from indexer.types import Definition, Embedder, RelatedQuery, RetrievalQuery, RetrievalResult, Retrieved
 from indexer.vectors import ChromaServer, VectorStore
+from indexer.walk import could_be_indexed
 
 _T = TypeVar("_T")
 
@@ -161,7 +162,12 @@ class OpenIndex:
         return result
 
     def overlay(self, path: str, text: str | None) -> None:
-        """Take a buffer's text for its file's in retrieval; None gives the file back to the disk."""
+        """Take a buffer's text for its file's in retrieval; None gives the file back to the disk.
+
+        A file that is not saved yet is as good as any, but none that would not be indexed.
+        """
+        if text is not None and not could_be_indexed(self.index.root, path, text.encode("utf-8", "replace")):
+            text = None
         self._overlays.put(path, text)
 
     def related(self, query: RelatedQuery) -> tuple[Definition, ...]:

@@ -1,8 +1,8 @@
 """What other open buffers define that were not saved: it overlays what the disk was indexed to hold.
 
-Somebody who adds a function in one file and calls it in another has rarely saved the first. Only files that
-are indexed are overlaid, so that what is ignored stays so. Who sent a text may be gone without a word, so it
-is forgotten after a while. This file does not know how definitions are ranked.
+Somebody who adds a function in one file and calls it in another has rarely saved the first, which may be a
+new one. Who sent a text may be gone without a word, so it is forgotten after a while. This file knows neither
+which files may be seen nor how definitions are ranked.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from indexer.languages import TooSlowError, language_of
 from indexer.own_file import WithBuffer
 from indexer.parse import parse_definitions
+from indexer.repo_files import RepoFiles
 from indexer.resolve import DefinitionSource
 from indexer.types import Definition
 
@@ -43,6 +44,7 @@ class Overlays:
         self._lock = threading.Lock()
         self._overlays: OrderedDict[str, _Overlay] = OrderedDict()
         self._n_changes = 0
+        self._files: tuple[Collection[str], frozenset[str], RepoFiles] | None = None
 
     @property
     def n_changes(self) -> int:
@@ -55,7 +57,7 @@ class Overlays:
         """Take a buffer's text for its file's; None gives the file back to the disk.
 
         Args:
-            path: Of a file in the repository, POSIX.
+            path: POSIX, relative to the repository; there need not be such a file yet.
             text: All of it.
         """
         definitions: Sequence[Definition] | None = None
@@ -79,12 +81,23 @@ class Overlays:
         with self._lock:
             self._forget_old()
             overlays = list(self._overlays.items())
+        overlays = [(path, overlay) for path, overlay in overlays if path != edited]
         if overlays:
-            indexed = source.files()
+            files = self._with_new(source.files(), [path for path, _ in overlays])
             for path, overlay in overlays:
-                if path != edited and path in indexed:
-                    source = WithBuffer(source, path, overlay.definitions)
+                source = WithBuffer(source, path, overlay.definitions, files)
         return source
+
+    def _with_new(self, indexed: Collection[str], paths: Sequence[str]) -> Collection[str]:
+        """Return the repository's files and the new ones, arranged once: that takes too long for each key."""
+        new = frozenset(path for path in paths if path not in indexed)
+        if not new:
+            return indexed
+        kept = self._files
+        if kept is None or kept[0] is not indexed or kept[1] != new:
+            aliases = indexed.js_aliases if isinstance(indexed, RepoFiles) else None
+            kept = self._files = (indexed, new, RepoFiles([*indexed, *new], aliases))
+        return kept[2]
 
     def _forget_old(self) -> None:
         oldest = self._clock() - _KEPT_S

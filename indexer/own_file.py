@@ -90,8 +90,23 @@ class OwnFiles:
 class WithBuffer:
     """A catalogue in which one file is as its buffer has it."""
 
-    def __init__(self, catalogue: DefinitionSource, path: str, own: Sequence[Definition]) -> None:
+    def __init__(
+        self,
+        catalogue: DefinitionSource,
+        path: str,
+        own: Sequence[Definition],
+        files: Collection[str] | None = None,
+    ) -> None:
+        """Put a buffer in.
+
+        Args:
+            catalogue: All other files.
+            path: The buffer's.
+            own: What it defines.
+            files: All paths, where the buffer's may be new; else those of the catalogue.
+        """
         self._catalogue = catalogue
+        self._files = files
         self._path = path
         self._own = {definition.id: definition for definition in own}
 
@@ -133,8 +148,8 @@ class WithBuffer:
         return self._catalogue.imports_of(path)
 
     def files(self) -> Collection[str]:
-        """Return every indexed path."""
-        return self._catalogue.files()
+        """Return every indexed path, and new ones."""
+        return self._catalogue.files() if self._files is None else self._files
 
     def bm25(self, terms: Iterable[str], n: int, exclude_path: str | None = None) -> list[tuple[str, float]]:
         """Return (definition id, score), best first."""

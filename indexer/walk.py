@@ -20,7 +20,16 @@ from indexer.secrets import find_secret, is_secret_name
 from indexer.source import decode_source, has_generated_name, is_binary, is_generated
 from indexer.storage import checked_root
 
-__all__ = ["LeftOut", "WalkOptions", "WalkReport", "WalkedFile", "decode_source", "read_source", "walk"]
+__all__ = [
+    "LeftOut",
+    "WalkOptions",
+    "WalkReport",
+    "WalkedFile",
+    "could_be_indexed",
+    "decode_source",
+    "read_source",
+    "walk",
+]
 
 LeftOut = Literal[
     "ignored",
@@ -158,6 +167,39 @@ def walk(
             report.add("unreadable", path)
 
 
+def could_be_indexed(root: Path, path: str, source: bytes, options: WalkOptions = _DEFAULTS) -> bool:
+    """Return whether the walk would yield a file, and its content be read, if it were saved now.
+
+    Args:
+        root: The repository's folder.
+        path: POSIX, relative to `root`; there need not be such a file yet.
+        source: What it would hold.
+        options: What to leave out.
+    """
+    *folders, name = path.split("/")
+    if language_of(name, source[:_HEAD_BYTES]) is None or not {"", ".", ".."}.isdisjoint((*folders, name)):
+        return False
+    rules = outer_rules(root) if options.use_git_ignores else ()
+    absolute, folder = root, ""
+    for one in folders:
+        rules = _with_own_rules(rules, absolute, folder, options)
+        absolute, folder = absolute / one, folder + one
+        try:
+            names = frozenset(entry.name for entry in absolute.iterdir())
+        except OSError:
+            names = frozenset()  # not there yet
+        if one in _VERSION_CONTROL or _is_dependency_folder(one, names):
+            return False
+        if _name_reason(absolute, folder, rules, is_folder=True) is not None:
+            return False
+        folder += "/"
+    rules = _with_own_rules(rules, absolute, folder, options)
+    return (
+        _name_reason(absolute / name, path, rules, is_folder=False) is None
+        and _content_reason(path, source, options) is None
+    )
+
+
 def read_source(file: WalkedFile, report: WalkReport, options: WalkOptions = _DEFAULTS) -> bytes | None:
     """Return the bytes of a file, or None when its content says not to index it (counted), or it is gone.
 
@@ -195,10 +237,17 @@ def _open_folder(absolute: Path, path: str, rules: tuple[IgnoreRules, ...], opti
     with os.scandir(absolute) as scan:
         entries = sorted(scan, key=lambda entry: entry.name)
     names = frozenset(entry.name for entry in entries)
-    if options.use_git_ignores and ".gitignore" in names:
-        own = read_rules(absolute / ".gitignore", path)
-        rules = rules if own is None else (*rules, own)
+    if ".gitignore" in names:
+        rules = _with_own_rules(rules, absolute, path, options)
     return _Folder(path, rules, names, iter(entries))
+
+
+def _with_own_rules(
+    rules: tuple[IgnoreRules, ...], absolute: Path, path: str, options: WalkOptions
+) -> tuple[IgnoreRules, ...]:
+    """Return what holds in a folder, given what holds above it."""
+    own = read_rules(absolute / ".gitignore", path) if options.use_git_ignores else None
+    return rules if own is None else (*rules, own)
 
 
 def _judge(
@@ -222,7 +271,7 @@ def _judge(
 
 
 def _name_reason(
-    entry: os.DirEntry[str], path: str, rules: tuple[IgnoreRules, ...], *, is_folder: bool
+    entry: os.DirEntry[str] | Path, path: str, rules: tuple[IgnoreRules, ...], *, is_folder: bool
 ) -> LeftOut | None:
     reason: LeftOut | None = None
     if not _is_encodable(entry.name):

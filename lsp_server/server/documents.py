@@ -45,7 +45,7 @@ class Document:
     is_changed: bool = False
     """Whether it was edited since it was opened or saved."""
     overlaid_version: int | None = None
-    """The version that retrieval takes for the file's text; None where that is as it was saved."""
+    """The version that retrieval was told of, or that was compared with the file; None before either."""
 
 
 @dataclass(slots=True)

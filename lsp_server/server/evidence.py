@@ -43,7 +43,7 @@ def completion_request(
         multi_line=multi_line,
         retrieve=_Asking(index, _recent_paths(documents, document, index.root)) if index else None,
         encode_ms=host.settings.memory.encode_ms,
-        n_edits_elsewhere=index.n_edits_elsewhere(place.path) if index else 0,
+        n_edits_elsewhere=index.buffers.n_elsewhere(place.path) if index else 0,
     )
 
 
@@ -65,14 +65,17 @@ def overlay_others(host: Host, documents: Documents, document: Document) -> None
         return
     for other in documents:
         place = other.place
-        if other is document or not other.is_changed or other.overlaid_version == other.version:
+        if other is document or other.overlaid_version == other.version:
             continue
         if other.language is None:  # a log that is followed, say: of no use to retrieval, and always changing
             continue
         if place is None or place.file is None or place.root != index.root or other.notebook is not None:
             continue
         other.overlaid_version = other.version
-        index.overlay(place.path, other.buffer.text, host.aside)
+        if other.is_changed:
+            index.buffers.put(place.path, other.buffer.text, host.aside)
+        else:  # also an engine that took another's place is told of buffers as if they were just opened
+            index.buffers.put_if_unsaved(place.path, other.buffer.text, place.file, host.aside)
 
 
 def give_back(host: Host, document: Document) -> None:
@@ -81,7 +84,7 @@ def give_back(host: Host, document: Document) -> None:
     index = host.index_of(place.root) if place is not None else None
     if document.overlaid_version is not None and place is not None and index is not None:
         document.overlaid_version = None
-        index.overlay(place.path, None, host.aside)
+        index.buffers.give_back(place.path, host.aside)
 
 
 def _recent_paths(documents: Documents, document: Document, root: Path) -> tuple[str, ...]:

@@ -10,9 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, Protocol
@@ -20,6 +18,7 @@ from typing import Final, Literal, Protocol
 from indexer.errors import IndexerError, WorkerError
 from indexer.report import IndexProgress, IndexSummary
 from indexer.types import Definition, RelatedQuery, RetrievalQuery, RetrievalResult
+from lsp_server.server.overlaying import Overlaying
 
 __all__ = ["IndexAsker", "IndexState", "RepositoryIndex"]
 
@@ -30,8 +29,6 @@ _SETTLE_S: Final = 0.3
 _LONGEST_SETTLING_S: Final = 3.0
 _FIRST_RETRY_S: Final = 5.0
 _LAST_RETRY_S: Final = 300.0
-_OVERLAY_PATIENCE_S: Final = 0.1
-"""How long a retrieval waits for a buffer that was just edited to be read."""
 _PHASES: Final[Mapping[str, tuple[int, int]]] = {"parse": (0, 70), "embed": (70, 100)}
 """Between which percentages of a run these phases lie; what the others take is nothing beside them."""
 
@@ -119,8 +116,8 @@ class RepositoryIndex:
         self._wants_run: Literal["no", "yes", "forced"] = "yes"
         self._pending: set[str] = set()
         self._is_running = self._is_run_cancelled = self._is_stopping = False
-        self._n_overlays: Counter[str] = Counter()
-        self._overlaid: Future[None] | None = None
+        self.buffers = Overlaying(self._overlay)
+        """Open ones, which retrieval sees in place of their files."""
         self._last_change = 0.0
         self._retry_s = 0.0
         self._thread = threading.Thread(target=self._work, name=f"index-{root.name}", daemon=True)
@@ -139,8 +136,7 @@ class RepositoryIndex:
         """
         if self._asker is None:
             raise WorkerError("the index is not open yet")
-        if (overlaid := self._overlaid) is not None:
-            wait([overlaid], _OVERLAY_PATIENCE_S)
+        self.buffers.wait()
         return self._asker.retrieve(self.root, query)
 
     def related(self, query: RelatedQuery) -> Sequence[Definition]:
@@ -152,31 +148,6 @@ class RepositoryIndex:
         if self._asker is None:
             raise WorkerError("the index is not open yet")
         return self._asker.related(self.root, query)
-
-    def overlay(self, path: str, text: str | None, aside: Executor) -> None:
-        """Have retrieval take a buffer's text for its file's; None gives the file back to the disk.
-
-        Where that fails, the file is as it was saved.
-
-        Args:
-            path: The file.
-            text: All of it.
-            aside: Does it, one after the other.
-        """
-
-        def tell() -> None:
-            if self._asker is not None:
-                with contextlib.suppress(IndexerError):
-                    self._asker.overlay(self.root, path, text)
-
-        with self._changed:
-            self._n_overlays[path] += 1
-            self._overlaid = aside.submit(tell)
-
-    def n_edits_elsewhere(self, path: str) -> int:
-        """Return how often other buffers than this file's were taken for their files', or given back."""
-        with self._changed:
-            return self._n_overlays.total() - self._n_overlays[path]
 
     def change(self, paths: Iterable[str]) -> None:
         """Note files that were saved, created or deleted (POSIX paths relative to the root)."""
@@ -214,6 +185,11 @@ class RepositoryIndex:
             self._changed.notify_all()
         if self._thread is not threading.current_thread():
             self._thread.join(timeout_s)
+
+    def _overlay(self, path: str, text: str | None) -> None:
+        if self._asker is not None:
+            with contextlib.suppress(IndexerError):
+                self._asker.overlay(self.root, path, text)
 
     def _ask_for_run(self, *, force: bool = False) -> None:
         self._wants_run = "forced" if force or self._wants_run == "forced" else "yes"

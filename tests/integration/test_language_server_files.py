@@ -167,6 +167,7 @@ def test_other_buffers_overlay_the_disk_until_they_are_saved(tmp_path):
     async def test(client):
         await client.initialize(tmp_path)
         await client.until(lambda: index.runs)
+        (tmp_path / "two.py").touch()
         one, two = ((tmp_path / name).as_uri() for name in ("one.py", "two.py"))
         client.open(one, "x = ")
         client.open(two, "")
@@ -191,6 +192,7 @@ def test_an_edit_of_another_buffer_is_a_reason_to_ask_anew_and_one_of_the_own_is
     async def test(client):
         await client.initialize(tmp_path)
         await client.until(lambda: index.runs)
+        (tmp_path / "two.py").touch()
         one, two, three = ((tmp_path / name).as_uri() for name in ("one.py", "two.py", "three.log"))
         client.open(one, "x = ")
         client.open(two, "")
@@ -209,6 +211,24 @@ def test_an_edit_of_another_buffer_is_a_reason_to_ask_anew_and_one_of_the_own_is
         assert [request.n_edits_elsewhere for request in model.requests] == [0, 1]
 
     serve(test, index=index, model=model)
+
+
+def test_a_buffer_that_says_something_else_than_its_file_overlays_it_from_the_start(tmp_path):
+    index = FakeIndex()
+
+    async def test(client):
+        await client.initialize(tmp_path)
+        await client.until(lambda: index.runs)
+        (tmp_path / "two.py").write_text("def saved(): ...")
+        one, two, three = ((tmp_path / name).as_uri() for name in ("one.py", "two.py", "three.py"))
+        client.open(one, "x = ")
+        client.open(two, "def unsaved(): ...")
+        client.open(three, "def never_saved(): ...")
+        await client.suggest(one, 0, 4)
+        await client.until(lambda: len(index.overlays) == 2)
+        assert index.overlays == [("two.py", "def unsaved(): ..."), ("three.py", "def never_saved(): ...")]
+
+    serve(test, index=index)
 
 
 def test_files_that_were_worked_in_lately_are_told_to_the_index(tmp_path):

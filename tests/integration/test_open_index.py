@@ -207,6 +207,22 @@ def test_vectors_that_are_lost_or_left_over_are_mended_at_the_next_run(
     assert summary.n_embedded == summary.n_definitions
 
 
+def test_a_buffer_that_was_never_saved_is_retrieved_from_unless_its_file_would_not_be_indexed(
+    opener: Opener, opened: OpenIndex
+) -> None:
+    (opened.index.root / ".gitignore").write_text("private/\n")
+    build(opened)
+    for path in ("billing/refund.py", "private/refund.py"):
+        folder = path.partition("/")[0]
+        opened.overlay(path, f"def {folder}_refund(amount: float) -> float:\n    return -amount\n")
+    assert "billing_refund" in ask(opened, "from billing.refund import billing_refund\n\nx = billing_refund(")
+    assert "private_refund" not in ask(opened, "x = private_refund(")
+    opened.overlay(
+        "billing/refund.py", "api_key = 'q8Zr3TnV0yKp" + "6WmJ4sXc'\n\n\ndef other_refund(): ...\n"
+    )
+    assert not {"billing_refund", "other_refund"} & set(ask(opened, "x = other_refund(billing_refund("))
+
+
 def spoil_sqlite(folder: Path) -> None:
     (folder / "vectors/chroma.sqlite3").write_bytes(b"spoiled" * 1000)
 

@@ -108,7 +108,7 @@ def test_before_it_is_open_nothing_is_retrieved_and_nothing_waits():
         with pytest.raises(WorkerError, match="not open yet"):
             started.index.related(RelatedQuery("a.py", 1))
         with ThreadPoolExecutor(1) as aside:
-            started.index.overlay("a.py", "x", aside)
+            started.index.buffers.put("a.py", "x", aside)
 
 
 def test_a_buffer_that_was_just_edited_is_read_before_anything_is_retrieved():
@@ -118,16 +118,9 @@ def test_a_buffer_that_was_just_edited_is_read_before_anything_is_retrieved():
     asker.retrieve = lambda *_: order.append("retrieve")
     with Started(asker) as started, ThreadPoolExecutor(1) as aside:
         started.until(lambda: asker.runs)
-        started.index.overlay("a.py", "x", aside)
+        started.index.buffers.put("a.py", "x", aside)
         started.index.retrieve(QUERY)
     assert order == ["overlay", "retrieve"]
-
-
-def test_edits_elsewhere_are_those_of_other_buffers():
-    with Started(FakeIndex()) as started, ThreadPoolExecutor(1) as aside:
-        for path, text in (("a.py", "x"), ("b.py", "y"), ("a.py", None)):
-            started.index.overlay(path, text, aside)
-        assert [started.index.n_edits_elsewhere(path) for path in ("a.py", "b.py", "c.py")] == [1, 2, 3]
 
 
 def test_retrieval_goes_past_a_run():

@@ -34,7 +34,6 @@ def test_what_a_buffer_defines_takes_the_place_of_what_its_file_did(catalogue):
     [
         ("lib.py", None),
         ("secret.env", "def new_name(): ..."),
-        ("unknown.py", "def new_name(): ..."),  # not indexed: perhaps because it is ignored
         ("lib.py", "x" * 1_000_001),
     ],
 )
@@ -83,3 +82,30 @@ def test_further_down_what_lies_in_a_recent_file_comes_before_its_neighbour():
     before = paths(query)
     after = paths(replace(query, recent_paths=(before[1], before[5])))
     assert after == [*before[:4], before[5], before[4]]
+
+
+def test_a_file_that_is_not_saved_yet_is_found_and_can_be_imported(catalogue):
+    overlays = Overlays()
+    overlays.put("new.py", "def new_name(): ...")
+    source = overlays.over(catalogue, "app.py")
+    assert named(source, "new_name", "old_name") == ["old_name", "new_name"]
+    assert set(source.files()) == {"lib.py", "app.py", "new.py"}
+    query = RetrievalQuery("app.py", "from new import new_name\n\nnew_", "\n", 5, 1000.0)
+    result = retrieve(
+        query, catalogue=catalogue, vectors=None, embedder=None, clock=Clock(), overlays=overlays
+    )
+    assert [row.definition.path for row in result.retrieved][:1] == ["new.py"]
+
+
+def test_the_files_are_arranged_once_for_the_same_new_ones(catalogue):
+    overlays, files = Overlays(), catalogue.files()
+    catalogue.files = lambda: files
+    overlays.put("new.py", "def new_name(): ...")
+    first = overlays.over(catalogue, "app.py").files()
+    assert overlays.over(catalogue, "app.py").files() is first
+    overlays.put("other.py", "x = 1")
+    assert "other.py" in overlays.over(catalogue, "app.py").files()
+    assert overlays.over(catalogue, "new.py").files() is not first
+    overlays.put("other.py", None)
+    overlays.put("new.py", None)
+    assert overlays.over(catalogue, "app.py").files() is files

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from indexer.errors import RootError
-from indexer.walk import WalkedFile, WalkOptions, WalkReport, read_source, walk
+from indexer.walk import WalkedFile, WalkOptions, WalkReport, could_be_indexed, read_source, walk
 
 DEFAULTS = WalkOptions()
 
@@ -231,3 +231,40 @@ def test_a_bad_root_is_an_error(root: Path, name: str, message: str) -> None:
     (root / "loop").symlink_to(root / "loop")
     with pytest.raises(RootError, match=message):
         next(walk(root / name))
+
+
+def test_what_could_be_indexed_is_what_the_walk_finds_whether_or_not_it_is_there(root: Path) -> None:
+    texts = {
+        "a.py": "x = 1\n",
+        "lib/b.py": "x = 1\n",
+        "lib/ignored.py": "x = 1\n",
+        "lib/.gitignore": "ignored.py\n!kept.gen.py\n",
+        "lib/kept.gen.py": "x = 1\n",
+        "other.gen.py": "x = 1\n",
+        ".gitignore": "*.gen.py\nbuild/\n",
+        "build/c.py": "x = 1\n",
+        "node_modules/d/e.js": "x = 1\n",
+        ".venv/f.py": "x = 1\n",
+        "env/pyvenv.cfg": "",
+        "env/g.py": "x = 1\n",
+        ".git/hooks/h.py": "x = 1\n",
+        "id_rsa": "x",
+        "key.py": "api_key = 'q8Zr3TnV0yKp" + "6WmJ4sXc'\n",
+        "image.png": "x",
+        "large.py": "x" * 1_000_001,
+        "package-lock.json": "{}",
+    }
+    make(root, texts)
+    report = WalkReport()
+    found = {file.path for file in walk(root) if read_source(file, report) is not None}
+    assert {"a.py", "lib/b.py", "lib/kept.gen.py"} <= found
+    assert "key.py" not in found
+    (root / "link").symlink_to(root / "lib")
+    for path, text in texts.items():
+        assert could_be_indexed(root, path, text.encode()) == (path in found), path
+    for name in ("a.py", "lib/ignored.py", "build/c.py", "key.py"):
+        (root / name).unlink()
+        assert could_be_indexed(root, name, texts[name].encode()) == (name in found), name
+    assert could_be_indexed(root, "new/folder/i.py", b"x = 1\n")
+    for path in ("link/b.py", "../a.py", "/a.py", "lib//b.py"):
+        assert not could_be_indexed(root, path, b"x = 1\n"), path
