@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,25 @@ def large_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for n in range(N_FILES)
         },
     )
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Makes disks with so many bytes."""
+    mounted = []
+
+    def make(n_bytes: int) -> Path:
+        folder = tmp_path / f"disk{len(mounted)}"
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={n_bytes},mode=700", "tmpfs", str(folder)]
+        tried = subprocess.run(command, capture_output=True, text=True, check=False)
+        if tried.returncode != 0:
+            pytest.skip(f"FULL DISK NOT TESTED: a small disk cannot be mounted here: {tried.stderr.strip()}")
+        mounted.append(folder)
+        return folder
+
+    if sys.platform != "linux":
+        pytest.skip("FULL DISK NOT TESTED: small disks are mounted on Linux only")
+    yield make
+    for folder in mounted:
+        subprocess.run(["umount", "--lazy", folder], check=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -97,28 +96,6 @@ def test_a_models_folder_that_cannot_be_written_is_one_line(
     line = everybody.with_variables(XDG_DATA_HOME=str(unwritable)).complaint("model", "pull", weights)
     assert str(unwritable) in line, line
     assert "ready" in everybody.ok("model", "pull", weights)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
-    """Makes disks with so many bytes."""
-    mounted = []
-
-    def make(n_bytes: int) -> Path:
-        folder = tmp_path / f"disk{len(mounted)}"
-        folder.mkdir()
-        command = ["mount", "-t", "tmpfs", "-o", f"size={n_bytes},mode=700", "tmpfs", str(folder)]
-        tried = subprocess.run(command, capture_output=True, text=True, check=False)
-        if tried.returncode != 0:
-            pytest.skip(f"FULL DISK NOT TESTED: a small disk cannot be mounted here: {tried.stderr.strip()}")
-        mounted.append(folder)
-        return folder
-
-    if sys.platform != "linux":
-        pytest.skip("FULL DISK NOT TESTED: small disks are mounted on Linux only")
-    yield make
-    for folder in mounted:
-        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 @pytest.mark.parametrize("n_bytes", [0x4000, 0x20000, 0x100000], ids=lambda n: f"{n // 1024} KiB")
