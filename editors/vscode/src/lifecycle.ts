@@ -45,10 +45,12 @@ export class Lifecycle implements vscode.Disposable {
   /** Start the server, or start it anew; one after the other, however often it is asked for. */
   async restart(): Promise<void> {
     this.crashes.forget();
-    this.turn = this.turn.then(async () => {
+    const before = this.turn;
+    this.turn = (async () => {
+      await before.catch(() => undefined); // whoever asked for it was told
       await this.stop();
       await this.start();
-    });
+    })();
     await this.turn;
   }
 
@@ -94,11 +96,10 @@ export class Lifecycle implements vscode.Disposable {
     this.client = client;
     try {
       await client.start();
+      this.compareVersions(client.initializeResult?.serverInfo?.version);
     } catch (error) {
       this.gaveUp(client, error instanceof Error ? error.message : String(error));
-      return;
     }
-    this.compareVersions(client.initializeResult?.serverInfo?.version);
   }
 
   private newClient(file: string): CrosslightClient {

@@ -37,7 +37,7 @@ export function menuItems(situation: Situation): MenuItem[] {
     items.push({ label: "$(cloud-download) Fetch the model", command: "crosslight.pullModel" });
   }
   items.push({ label: "$(search) Explain the last suggestion", command: "crosslight.explainLast" });
-  items.push({ label: "$(info) Show the status", description: display.detail, command: "crosslight.status" });
+  items.push({ label: "$(info) Show the status", command: "crosslight.status" });
   if (display.state === "indexing") {
     items.push({ label: "$(stop-circle) Stop indexing", command: "crosslight.stopIndexing" });
   }
