@@ -11,7 +11,7 @@ These are pure functions over what they are given; they hold no state and open n
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from indexer.errors import IndexerError
@@ -134,8 +134,13 @@ def retrieve(  # noqa: PLR0913 - the query, and each thing that it is answered f
         for name, found in run.hits.items()
     }
     factors = {**ROLE_FACTORS, "test": 1.0} if query.path and "test" in query.path.lower() else ROLE_FACTORS
+    paths, names = frozenset(query.recent_paths), frozenset(query.recent_names)
     retrieved = fuse(
-        hits, query.n, weights=RETRIEVER_WEIGHTS, role_factors=factors, recent=frozenset(query.recent_paths)
+        hits,
+        query.n,
+        weights=RETRIEVER_WEIGHTS,
+        role_factors=factors,
+        is_recent=lambda definition: definition.path in paths or definition.name in names,
     )
     run.elapsed_ms["total"] = deadline.elapsed_ms()
     return RetrievalResult(retrieved, tuple(run.late), run.unavailable, run.elapsed_ms)
@@ -168,11 +173,11 @@ def fuse(
     *,
     weights: Mapping[Retriever, float],
     role_factors: Mapping[Role, float],
-    recent: Collection[str] = frozenset(),
+    is_recent: Callable[[Definition], bool] = lambda _: False,
 ) -> tuple[Retrieved, ...]:
     """Join ranked answers by weighted reciprocal rank over their union.
 
-    What lies in a file that was worked in lately comes before what is about as good.
+    What was worked in or named lately comes before what is about as good.
 
     Definitions of the same text (vendored copies, overloads) count once. Ties are broken by place, so that
     the same answers always give the same order.
@@ -189,9 +194,7 @@ def fuse(
     joined = [
         Retrieved(
             definition,
-            scores[id_]
-            * role_factors[definition.role]
-            * (RECENT_FACTOR if definition.path in recent else 1.0),
+            scores[id_] * role_factors[definition.role] * (RECENT_FACTOR if is_recent(definition) else 1.0),
             tuple(reasons[id_]),
         )
         for id_, definition in definitions.items()

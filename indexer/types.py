@@ -143,6 +143,8 @@ class RetrievalQuery:
     """The same from the cursor on, the rest of its line being the first."""
     recent_paths: tuple[str, ...] = ()
     """Other files that were opened or edited lately: what is defined there is likelier to be wanted."""
+    recent_names: tuple[str, ...] = ()
+    """Names in the lines of other files that were edited lately: what is called so is, too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from indexer.types import (
     is_same_but_for_span,
 )
 
-PROTOCOL = 4
+PROTOCOL = 5
 """Raised whenever a message changes; a worker and an asker of different protocols never meet."""
 
 _MAX_HELD = 2_000
@@ -98,7 +98,7 @@ def error_from_json(values: Mapping[str, str]) -> IndexerError:
 
 def query_from_json(values: Mapping[str, Any]) -> RetrievalQuery:
     """Return the query whose fields these are."""
-    tuples = {name: tuple(values[name]) for name in ("retrievers", "recent_paths")}
+    tuples = {name: tuple(values[name]) for name in ("retrievers", "recent_paths", "recent_names")}
     return RetrievalQuery(**{**values, **tuples})
 
 

@@ -33,6 +33,8 @@ class CompletionRequest:
     encode_ms: float | None = None
     """How long the completion may wait for definitions to be encoded that no memory is kept of, where they
     matter; the rest is left out. None: as long as all of them take."""
+    recent_edits: tuple[str, ...] = ()
+    """What was edited last in the repository's other files, the latest first: may be written alike here."""
     deadline_ms: int | None = None
     """When generating must end, should the settings leave it more time; None leaves it to them."""
     n_edits_elsewhere: int = 0

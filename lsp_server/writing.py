@@ -101,7 +101,7 @@ class Writer:
         return Trial(self._model.decoder)
 
     def note_examples(self, examples: tuple[str, ...]) -> None:
-        """Have later drafts made from other uses of the names near the cursor."""
+        """Have later drafts made from texts that may be alike: other uses of names, recent edits."""
         self._examples = examples
 
     def with_definitions(self, prompt: Prompt, rows: Sequence[Retrieved]) -> Prompt:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lsp_server.server.buffer import Encoding, Position, TextBuffer
 from lsp_server.server.places import Place, WorkspaceFolders, language_for
+from lsp_server.server.recent_edits import RecentEdits
 
 __all__ = ["Change", "Document", "Documents"]
 
@@ -62,6 +63,7 @@ class Documents:
         self._documents: dict[str, Document] = {}
         self._notebooks: dict[str, _Notebook] = {}
         self._recent: dict[str, None] = {}  # URIs, opened or edited last: last
+        self.recent_edits = RecentEdits()
 
     def __iter__(self) -> Iterator[Document]:
         return iter(self._documents.values())
@@ -92,8 +94,11 @@ class Documents:
         for change in changes:
             if change.start is None:
                 document.buffer.replace_all(change.text)
-            else:
-                document.buffer.replace(change.start, change.end or change.start, change.text)
+                continue
+            document.buffer.replace(change.start, change.end or change.start, change.text)
+            first = document.buffer.locate(change.start)[0]
+            last = first + change.text.count("\n")
+            self.recent_edits.note(uri, first, map(document.buffer.line, range(first, last + 1)))
         document.version = version
         document.is_changed = True
         self._touch(uri)
@@ -125,6 +130,15 @@ class Documents:
         """Return the files that were opened or edited last, last first, without one."""
         files = (self._documents[uri].place for uri in reversed(self._recent) if uri != but.uri)
         return tuple(place.file for place in files if place is not None and place.file is not None)
+
+    def edits_elsewhere(self, document: Document) -> tuple[str, ...]:
+        """Return what was edited last in other documents of a document's repository, the latest one first."""
+        root = document.place.root if document.place is not None else None
+        if root is None:
+            return ()
+        others = (self._documents.get(uri) for uri in self.recent_edits.uris() if uri != document.uri)
+        near = [one for one in others if one is not None and one.place is not None and one.place.root == root]
+        return tuple(self.recent_edits.of(one.uri) for one in near)
 
     def open_notebook(self, uri: str, cells: Sequence[str]) -> None:
         """Note the order of a notebook's cells; their texts are opened one by one."""

@@ -1,13 +1,17 @@
 """What a completion is asked with: the text at a cursor, and what the rest of the session says about it.
 
 Documents that were edited and not saved overlay their files in retrieval; files that were opened or edited
-lately are likelier to be wanted.
+lately are likelier to be wanted, and so is what was named in the lines that were edited there; much of them
+may be written alike once more.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from indexer.types import RetrievalQuery, RetrievalResult
 from lsp_server.requests import CompletionRequest
@@ -17,6 +21,9 @@ from lsp_server.server.indexing import RepositoryIndex
 from lsp_server.server.places import Place
 
 __all__ = ["completion_request", "give_back", "overlay_others"]
+
+_NAME: Final = re.compile(r"[^\W\d]\w{2,}")
+_MOST_NAMES: Final = 100
 
 
 def completion_request(
@@ -34,6 +41,7 @@ def completion_request(
     place = document.place or Place(None, "untitled", None)
     index = host.index_of(place.root)
     prefix, suffix = around
+    recent_edits = documents.edits_elsewhere(document)
     return CompletionRequest(
         repo_name=place.repo_name,
         path=place.path,
@@ -41,21 +49,28 @@ def completion_request(
         prefix=prefix,
         suffix=suffix,
         multi_line=multi_line,
-        retrieve=_Asking(index, _recent_paths(documents, document, index.root)) if index else None,
+        retrieve=_Asking(index, _recent_paths(documents, document, index.root), _names_in(recent_edits))
+        if index
+        else None,
+        recent_edits=recent_edits,
         encode_ms=host.settings.memory.encode_ms,
         n_edits_elsewhere=index.buffers.n_elsewhere(place.path) if index else 0,
     )
 
 
 class _Asking:
-    """Asks an index, with the files that were worked in lately; in any thread."""
+    """Asks an index, with what was worked in lately; in any thread."""
 
-    def __init__(self, index: RepositoryIndex, recent_paths: tuple[str, ...]) -> None:
+    def __init__(
+        self, index: RepositoryIndex, recent_paths: tuple[str, ...], recent_names: tuple[str, ...]
+    ) -> None:
         self._index = index
         self._recent_paths = recent_paths
+        self._recent_names = recent_names
 
     def __call__(self, query: RetrievalQuery) -> RetrievalResult:
-        return self._index.retrieve(replace(query, recent_paths=self._recent_paths))
+        recent = replace(query, recent_paths=self._recent_paths, recent_names=self._recent_names)
+        return self._index.retrieve(recent)
 
 
 def overlay_others(host: Host, documents: Documents, document: Document) -> None:
@@ -90,3 +105,8 @@ def give_back(host: Host, document: Document) -> None:
 def _recent_paths(documents: Documents, document: Document, root: Path) -> tuple[str, ...]:
     files = documents.recent_files(document)
     return tuple(file.relative_to(root).as_posix() for file in files if file.is_relative_to(root))
+
+
+def _names_in(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return the names that stand in texts, each once."""
+    return tuple(dict.fromkeys(_NAME.findall("\n".join(texts))))[:_MOST_NAMES]

@@ -244,12 +244,15 @@ def test_files_that_were_worked_in_lately_are_told_to_the_index(tmp_path):
         uris = [(tmp_path / name).as_uri() for name in ("one.py", "two.py", "three.py")]
         for uri in uris:
             client.open(uri, "")
-        client.insert(uris[1], 0, 0, "y")
+        client.insert(uris[1], 0, 0, "total = price_of(item)")
         client.insert(uris[0], 0, 0, "x")
         await client.suggest(uris[0], 0, 1)
         assert index.queries[0].recent_paths == ("two.py", "three.py")
+        assert index.queries[0].recent_names == ("total", "price_of", "item")
+        assert model.requests[0].recent_edits == ("total = price_of(item)",)
 
-    serve(test, index=index, model=FakeModel(write))
+    model = FakeModel(write)
+    serve(test, index=index, model=model)
 
 
 def test_the_status_tells_how_far_indexing_is_and_forgets_a_folder_that_was_closed(tmp_path):

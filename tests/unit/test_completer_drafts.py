@@ -27,10 +27,11 @@ def start(*, index=()):
     decoder = FakeDecoder(codec, continues(codec, WRITES))
     completer = Completer(RunningModel("fake", "cpu", codec, decoder), SETTINGS)
 
-    def complete(typed):
+    def complete(typed, recent_edits=()):
         request = CompletionRequest(
-            "shop", "app.py", "python", f"def f(order):\n{typed}", "\n", False, lambda query: answer(query.n)
-        )
+            "shop", "app.py", "python", f"def f(order):\n{typed}", "\n", False, lambda query: answer(query.n),
+            recent_edits=recent_edits,
+        )  # fmt: skip
         return completer.complete(request), len(decoder.passes)
 
     def answer(n):
@@ -46,6 +47,13 @@ def test_definitions_are_drafted_from(kind):
     drafted, _ = start(index=rows(n, "def use(order):\n" + WRITES + "\n"))("    total")
     assert drafted.text == plain.text == " = price_of(order)"
     assert plain.drafts_accepted < drafted.drafts_accepted <= drafted.drafts_offered
+
+
+def test_recent_edits_elsewhere_are_drafted_from():
+    plain, _ = start()("    total")
+    drafted, _ = start()("    total", ("def use(order):\n" + WRITES,))
+    assert drafted.text == plain.text
+    assert plain.drafts_accepted < drafted.drafts_accepted
 
 
 def test_the_last_suggestion_is_drafted_from_at_the_next_keystroke():

@@ -7,6 +7,7 @@ import pytest
 from lsp_server.server.buffer import Position
 from lsp_server.server.documents import Change, Documents
 from lsp_server.server.places import WorkspaceFolders, language_for, path_of
+from lsp_server.server.recent_edits import RecentEdits
 
 
 @pytest.fixture
@@ -169,3 +170,51 @@ def test_recent_files_come_last_first(tmp_path):
         document = documents.open(uri, "python", 1, "")
     documents.change(uris[0], 2, [Change("x")])
     assert [file.name for file in documents.recent_files(document)] == ["0.py", "1.py"]
+
+
+# What was edited last
+
+
+def edit(documents, uri, line, text, end_line=None):
+    end = Position(line if end_line is None else end_line, 99)
+    documents.change(uri, 2, [Change(text, Position(line, 0), end)])
+
+
+def test_what_was_edited_last_elsewhere_is_known_and_nothing_of_another_repository(tmp_path):
+    folders = WorkspaceFolders([(tmp_path / name).as_uri() for name in ("shop", "other")])
+    documents = Documents("utf-8", folders)
+    one, two, three, far = (
+        documents.open((tmp_path / path).as_uri(), "python", 1, "a\nb\nc\n")
+        for path in ("shop/one.py", "shop/two.py", "shop/three.py", "other/far.py")
+    )
+    for document, line, text in (
+        (two, 2, "z"),
+        (far, 0, "secret"),
+        (two, 0, "x"),
+        (three, 1, "y"),
+        (one, 0, "w"),
+    ):
+        edit(documents, document.uri, line, text)
+    assert documents.edits_elsewhere(one) == ("y", "x\nz")
+    assert documents.edits_elsewhere(far) == ()
+    documents.close(three.uri)
+    assert documents.edits_elsewhere(one) == ("x\nz",)
+
+
+def test_a_line_that_is_typed_is_one_edit_and_a_text_that_came_from_elsewhere_none():
+    documents, document = opened(WorkspaceFolders(), "untitled:1", "a\n" * 40)
+    for text in ("x", "xy", "xyz"):
+        edit(documents, document.uri, 1, text)
+    assert documents.recent_edits.of(document.uri) == "xyz"
+    edit(documents, document.uri, 3, "p\n\nq")
+    assert documents.recent_edits.of(document.uri) == "xyz\np\nq"
+    edit(documents, document.uri, 0, "n\n" * 30)
+    documents.change(document.uri, 3, [Change("all of it")])
+    assert documents.recent_edits.of(document.uri) == "xyz\np\nq"
+
+
+def test_only_the_last_lines_are_kept():
+    edits = RecentEdits()
+    for number in range(40):
+        edits.note("a", number, [f"line {number}"])
+    assert edits.of("a").split("\n") == [f"line {number}" for number in range(8, 40)]

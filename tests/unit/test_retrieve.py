@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 from memory_catalogue import Clock, FixedVectors, MemoryCatalogue, UnitEmbedder, definition
 
-from indexer.retrieve import RANK_CONSTANT, ROLE_FACTORS, fuse, retrieve, search
+from indexer.retrieve import RANK_CONSTANT, RETRIEVER_WEIGHTS, ROLE_FACTORS, fuse, retrieve, search
 from indexer.retrievers import Hit, by_terms, by_vector
 from indexer.types import Import, RetrievalQuery, RetrievalResult
 
@@ -315,6 +315,20 @@ def test_search_joins_words_and_vectors() -> None:
     assert {"convert", "zebra_crossing"} <= {row.definition.name for row in found}
 
 
+@pytest.mark.parametrize(("cosine", "is_found"), [(0.2, False), (0.5, True)])
+def test_search_shows_nothing_that_is_only_the_nearest_of_what_there_is(
+    cosine: float, is_found: bool
+) -> None:
+    found = search(
+        "photosynthesis in plants",
+        catalogue=MemoryCatalogue(ALL),
+        vectors=FixedVectors([(UNRELATED.id, cosine)]),
+        embedder=UnitEmbedder(),
+        n=5,
+    )
+    assert [row.definition for row in found] == [UNRELATED] * is_found
+
+
 @pytest.mark.parametrize("question", ["", "   ", "???", "\x00"])
 def test_search_for_nothing_finds_nothing_by_name(question: str) -> None:
     assert search(question, catalogue=MemoryCatalogue(ALL), vectors=None, embedder=None, n=5) == ()
@@ -337,3 +351,19 @@ def test_the_terms_that_are_shown_include_those_of_the_name() -> None:
 
     (hit,) = by_terms("zebra", ByName([replace(UNRELATED, text="pass")]))
     assert hit.detail == "terms: zebra"
+
+
+def test_what_was_named_in_recent_edits_comes_before_its_neighbour_and_never_among_the_best():
+    rows = [definition("lib.py", f"convert_{name}", f"def convert_{name}(): ...") for name in "abcdef"]
+    hits = {"symbol": [Hit(row, "") for row in rows]}
+
+    def order(*recent):
+        fused = fuse(
+            hits, 6, weights=RETRIEVER_WEIGHTS, role_factors=ROLE_FACTORS,
+            is_recent=lambda one: one.name in recent,
+        )  # fmt: skip
+        return "".join(row.definition.name[-1] for row in fused)
+
+    assert order() == "abcdef"
+    assert order("convert_f") == "abcdfe"
+    assert order("convert_b", "convert_c") == "abcdef"
