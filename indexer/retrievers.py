@@ -83,18 +83,20 @@ def by_terms(text: str, catalogue: DefinitionSource, n: int = N_PER_RETRIEVER) -
     return [Hit(definition, _shared_terms(terms, definition)) for definition in catalogue.definitions(ids)]
 
 
-def by_vector(
+def by_vector(  # noqa: PLR0913 - the last two are how much of it is wanted
     text: str,
     catalogue: DefinitionSource,
     vectors: VectorQuery,
     embedder: Embedder,
     n: int = N_PER_RETRIEVER,
+    *,
+    least_cosine: float = -1.0,
 ) -> list[Hit]:
-    """Return the definitions whose vectors are nearest to a text's."""
+    """Return the definitions whose vectors are nearest to a text's, those that are as near as is wanted."""
     vector = embedder.embed([text])[0]
     if not vector.any():
         return []  # a text without words is equally far from everything
-    cosines = dict(vectors.query(vector, n))
+    cosines = {id_: cosine for id_, cosine in vectors.query(vector, n) if cosine >= least_cosine}
     return [
         Hit(definition, f"cosine {cosines[definition.id]:.2f}")
         for definition in catalogue.definitions(list(cosines))

@@ -114,8 +114,11 @@ def complete(  # noqa: PLR0913, PLR0917 - options of a command
         bool, typer.Option("--no-retrieval", help="Complete from the file alone.")
     ] = False,
     multi_line: Annotated[
-        bool | None, typer.Option("--multi-line/--single-line", help="Override what the syntax tells.")
-    ] = None,
+        bool, typer.Option("--multi-line", help="Write a block, whatever the syntax tells.")
+    ] = False,
+    single_line: Annotated[
+        bool, typer.Option("--single-line", help="Write the rest of the line, whatever the syntax tells.")
+    ] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Also tell which definitions the text was read from.")
     ] = False,
@@ -125,6 +128,8 @@ def complete(  # noqa: PLR0913, PLR0917 - options of a command
     from lsp_server.completer import Completer
     from lsp_server.requests import make_request
 
+    if multi_line and single_line:
+        raise typer.BadParameter("--multi-line and --single-line exclude each other: give one of them")
     folders, settings = user_environment()
     document = open_document(Cursor.parse(cursor))
     if root is not None and not root.is_dir():
@@ -136,7 +141,8 @@ def complete(  # noqa: PLR0913, PLR0917 - options of a command
         retrieve = None
         if repository is not None and not no_retrieval:
             retrieve = _open_retrieval(stack, folders, repository)
-        trace = completer.complete(make_request(document, repository, retrieve, multi_line=multi_line))
+        lines = multi_line if multi_line or single_line else None
+        trace = completer.complete(make_request(document, repository, retrieve, multi_line=lines))
         if explain:
             trace = completer.explain() or trace
         if as_json:

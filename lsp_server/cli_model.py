@@ -76,10 +76,11 @@ def pull(
 
 @app.command("list")
 def list_models(as_json: AsJson = False) -> None:
-    """List the installed models, and those of the catalog that are not installed."""
+    """List the installed models, which of them is in use, and those of the catalog that are not installed."""
     from model.catalog import load_catalog
 
     folders = Folders.of_user()
+    in_use = _configured(folders)
     installed = assemble.open_store(folders).list()
     names = {model.name for model in installed}
     known = [entry for entry in load_catalog().values() if entry.name not in names]
@@ -89,6 +90,7 @@ def list_models(as_json: AsJson = False) -> None:
                 "installed": [
                     {
                         "name": model.name,
+                        "in_use": model.name == in_use,
                         "folder": str(model.folder),
                         "bytes": model.size_bytes,
                         "source": model.manifest.source,
@@ -103,7 +105,13 @@ def list_models(as_json: AsJson = False) -> None:
         )
         return
     rows: list[tuple[str, ...]] = [
-        (m.name, "installed", human_bytes(m.size_bytes), m.manifest.quantization.scheme, m.manifest.licence)
+        (
+            m.name,
+            "in use" if m.name == in_use else "installed",
+            human_bytes(m.size_bytes),
+            m.manifest.quantization.scheme,
+            m.manifest.licence,
+        )
         for m in installed
     ]
     rows += [(e.name, "to be pulled", human_bytes(e.size_bytes), "", e.licence) for e in known]

@@ -191,6 +191,12 @@ def test_how_many_lines_can_be_asked_for(crosslight: Command, tmp_path, option, 
     assert trace["text"] or trace["suppression_reason"], trace
 
 
+def test_how_many_lines_cannot_be_both(without_model: Command, tmp_path):
+    result = without_model("complete", f"{tmp_path}/a.py:1", "--multi-line", "--single-line")
+    assert result.returncode == 2, result
+    assert "exclude each other" in result.stderr, result
+
+
 @pytest.mark.parametrize("name", LANGUAGES)
 def test_what_is_accepted_parses(crosslight: Command, tmp_path, name):
     text, where = split_cursor(LANGUAGES[name])

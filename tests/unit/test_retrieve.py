@@ -315,6 +315,20 @@ def test_search_joins_words_and_vectors() -> None:
     assert {"convert", "zebra_crossing"} <= {row.definition.name for row in found}
 
 
+@pytest.mark.parametrize(("cosine", "is_found"), [(0.2, False), (0.5, True)])
+def test_search_shows_nothing_that_is_only_the_nearest_of_what_there_is(
+    cosine: float, is_found: bool
+) -> None:
+    found = search(
+        "photosynthesis in plants",
+        catalogue=MemoryCatalogue(ALL),
+        vectors=FixedVectors([(UNRELATED.id, cosine)]),
+        embedder=UnitEmbedder(),
+        n=5,
+    )
+    assert [row.definition for row in found] == [UNRELATED] * is_found
+
+
 @pytest.mark.parametrize("question", ["", "   ", "???", "\x00"])
 def test_search_for_nothing_finds_nothing_by_name(question: str) -> None:
     assert search(question, catalogue=MemoryCatalogue(ALL), vectors=None, embedder=None, n=5) == ()
