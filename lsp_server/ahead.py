@@ -85,7 +85,7 @@ class Ahead:
         key = _key(request)
         if key in self._foreseen:
             return True
-        foreseen = self._completer.foresee(replace(request, encode_ms=None, deadline_ms=None))
+        foreseen = self._completer.foresee(replace(request, encode_ms=None, enough_ms=None))
         if foreseen is None or foreseen.trace.is_stopgap:
             return False  # one without the index would be kept when there is one again
         self._foreseen[key] = foreseen

@@ -61,8 +61,7 @@ class CompletionSettings:
     max_block_tokens: int = setting(192, "Most tokens of a multi-line completion.", at_least=1, at_most=2_048)
     deadline_ms: int = setting(
         20_000,
-        "When generating must end, while typing after 5,000 at the latest; what was written until then is "
-        "shown.",
+        "When generating must end; what was written until then is shown, while typing after 5,000 already.",
         at_least=1,
     )
     ahead: Literal["always", "plugged-in", "never"] = setting(

@@ -78,7 +78,7 @@ class Overlap:
                         window,
                         given,
                         encode_ms=0.0,
-                        deadline_ms=request.deadline_ms,
+                        enough_ms=request.enough_ms,
                         cancelled=trial.is_over,
                     )
                     n_held = written.n_reused
@@ -96,7 +96,7 @@ class Overlap:
             clock.take(written.elapsed_ms, out_of="retrieval")
             return decided, written
         written = self._writer.write(
-            window, decided.choice.rows, encode_ms=request.encode_ms, deadline_ms=request.deadline_ms
+            window, decided.choice.rows, encode_ms=request.encode_ms, enough_ms=request.enough_ms
         )
         clock.add(written.elapsed_ms)
         return decided, replace(written, n_reused=min(n_held, written.n_reused))

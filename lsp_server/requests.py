@@ -35,8 +35,8 @@ class CompletionRequest:
     matter; the rest is left out. None: as long as all of them take."""
     recent_edits: tuple[str, ...] = ()
     """What was edited last in the repository's other files, the latest first: may be written alike here."""
-    deadline_ms: int | None = None
-    """When generating must end, should the settings leave it more time; None leaves it to them."""
+    enough_ms: int | None = None
+    """After so long a time of writing, what is written is enough; None writes all that there is time for."""
     n_edits_elsewhere: int = 0
     """How often the repository's other unsaved buffers have changed: what was found out at another count may
     be out of date."""

@@ -136,7 +136,7 @@ class Writer:
         rows: Sequence[Retrieved],
         *,
         encode_ms: float | None,
-        deadline_ms: int | None = None,
+        enough_ms: int | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Written:
         """Give the model definitions, and have it write.
@@ -145,7 +145,7 @@ class Writer:
             window: What is seen of the file.
             rows: The definitions, best first.
             encode_ms: How long those that are not at hand may take; None: as long as they take.
-            deadline_ms: See `CompletionRequest`.
+            enough_ms: See `CompletionRequest`.
             cancelled: See `generate`.
 
         Raises:
@@ -155,7 +155,7 @@ class Writer:
         with clock.phase("definitions"):
             prompt = self.with_definitions(window.prompt, rows)
             fed = self._feeding.feed(prompt, encode_ms=encode_ms)
-        generation = self._generate(window, prompt, fed, deadline_ms, cancelled)
+        generation = self._generate(window, prompt, fed, enough_ms, cancelled)
         elapsed_ms = {"definitions": clock.phases_ms()["definitions"], **generation.elapsed_ms}
         return Written(prompt, fed, generation, generation.n_reused_tokens, elapsed_ms)
 
@@ -164,14 +164,15 @@ class Writer:
         window: Window,
         prompt: Prompt,
         fed: Fed,
-        deadline_ms: int | None,
+        enough_ms: int | None,
         cancelled: Callable[[], bool] | None,
     ) -> Generation:
         settings, multi_line = self._settings.completion, window.multi_line
         options = DecodeOptions(
             max_tokens=settings.max_block_tokens if multi_line else settings.max_line_tokens,
             single_line=not multi_line,
-            deadline_ms=min(settings.deadline_ms, deadline_ms or settings.deadline_ms),
+            deadline_ms=settings.deadline_ms,
+            enough_ms=enough_ms,
             n_log_probabilities=1,
         )
         return generate(

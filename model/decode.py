@@ -302,11 +302,19 @@ class _Run:
             keep = repeats_itself(self.token_ids, self.token_lengths)
             if keep is not None or (keep := repeats_lines(generated)) is not None:
                 return keep, "repetition"
-        return (len(generated), "deadline") if self._late() else None
+        return (len(generated), "deadline") if self._late() or self._is_enough() else None
 
     def _late(self) -> bool:
         deadline = self.options.deadline_ms
         return deadline is not None and (self.clock() - self.started) * 1e3 >= deadline
+
+    def _is_enough(self) -> bool:
+        """Return whether what is written is shown, though there may be more to write."""
+        enough_ms, began = self.options.enough_ms, self.prefilled_at
+        if enough_ms is None or began is None or (self.clock() - began) * 1e3 < enough_ms:
+            return False
+        written = self.generated if self.options.single_line else self.generated.rpartition(b"\n")[0]
+        return bool(written.strip())
 
 
 def _log_probability(row: npt.NDArray[np.float32], token: int) -> float:

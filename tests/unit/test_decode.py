@@ -254,6 +254,18 @@ def test_at_the_deadline_what_was_generated_is_kept():
     assert "123456789".startswith(generation.text)
 
 
+@pytest.mark.parametrize(
+    ("text", "options", "kept"),
+    [
+        ("x = 123456789", {}, "1"),
+        ("x = 1\n    y = 2\n    z = 3", {"single_line": False}, "1"),
+    ],
+)
+def test_after_enough_time_it_ends_with_the_first_thing_that_is_whole(text, options, kept):
+    generation, _ = run("x = ", text, clock=Clock(), enough_ms=1, **options)
+    assert (generation.stop_reason, generation.text) == ("deadline", kept)
+
+
 def test_a_deadline_in_the_prefill_keeps_what_was_computed():
     codec = FakeCodec()
     decoder = FakeDecoder(codec, continues(codec, "x"))
