@@ -96,6 +96,31 @@ local function root_dir(bufnr, on_dir)
   on_dir(M.root(bufnr))
 end
 
+local MOST_CRASHES = 5
+local CALM_S = 60
+local n_crashes, last_crash_s = 0, 0
+
+--- Start the server anew after a crash, a few times in a row and each time later.
+---@param code integer
+---@param signal integer
+---@param client_id integer
+local function on_exit(code, signal, client_id)
+  vim.schedule(function()
+    status.forget(client_id)
+    if (code == 0 and signal == 0) or vim.v.exiting ~= vim.NIL then
+      return
+    end
+    local now_s = vim.uv.now() / 1000
+    n_crashes = now_s - last_crash_s < CALM_S and n_crashes + 1 or 1
+    last_crash_s = now_s
+    if n_crashes < MOST_CRASHES then
+      vim.defer_fn(function()
+        vim.lsp.enable(M.NAME)
+      end, 500 * n_crashes)
+    end
+  end)
+end
+
 ---@return { crosslight: table }? settings nil where all are the server's defaults
 local function wire_settings()
   if vim.tbl_isempty(config.current.settings) then
@@ -119,9 +144,11 @@ function M.lsp_config()
     init_options = wire_settings(),
     settings = wire_settings(),
     capabilities = { textDocument = { inlineCompletion = { dynamicRegistration = false } } },
+    on_exit = on_exit,
     handlers = {
       ["didChangeStatus"] = status.on_change,
       ["window/logMessage"] = status.on_log,
+      ["window/showMessage"] = status.on_message,
     },
   }
 end

@@ -69,21 +69,45 @@ end
 --- Take up `didChangeStatus`.
 ---@type lsp.Handler
 function M.on_change(_, params, context)
+  local before = told[context.client_id]
   told[context.client_id] = params
   M.announce()
+  if before and before.message ~= "" and params.message == "" then
+    require("crosslight.inline").refresh(true) -- nobody types on just because the model is there now
+  end
 end
 
---- Take up `window/logMessage`.
----@type lsp.Handler
-function M.on_log(failure, params, context, ...)
-  local time, level = os.date("%H:%M:%S"), LEVELS[params.type] or "debug"
-  for line in vim.gsplit(params.message, "\n", { plain = true, trimempty = true }) do
+---@param kind integer of the protocol's MessageType
+---@param message string
+local function note(kind, message)
+  local time, level = os.date("%H:%M:%S"), LEVELS[kind] or "debug"
+  for line in vim.gsplit(message, "\n", { plain = true, trimempty = true }) do
     table.insert(log, ("%s %s: %s"):format(time, level, line))
   end
   while #log > MOST_LINES do
     table.remove(log, 1)
   end
+end
+
+--- Take up `window/logMessage`.
+---@type lsp.Handler
+function M.on_log(failure, params, context, ...)
+  note(params.type, params.message)
   return vim.lsp.handlers["window/logMessage"](failure, params, context, ...)
+end
+
+local NOTIFY = { vim.log.levels.ERROR, vim.log.levels.WARN, vim.log.levels.INFO }
+
+--- Take up `window/showMessage`: what does not fit on a line is cut, so that nobody must press a key to go on;
+--- the log has all of it.
+---@type lsp.Handler
+function M.on_message(_, params)
+  note(params.type, params.message)
+  local text, more = params.message:gsub("%s*\n%s*", " "), " … (:Crosslight log)"
+  if vim.fn.strdisplaywidth(text) > vim.v.echospace then
+    text = vim.fn.strcharpart(text, 0, math.max(0, vim.v.echospace - vim.fn.strdisplaywidth(more))) .. more
+  end
+  vim.notify(text, NOTIFY[params.type] or vim.log.levels.INFO)
 end
 
 --- Forget a client that has ended.
