@@ -74,6 +74,12 @@ def run_serve(arguments: Sequence[str], make_source: Callable[[], EngineSource] 
     watch_process(options.client_process_id, _end_main_thread)
     if options.standalone:
         return _serve_alone(verbose=options.verbose)
+    if options.verbose:
+        print(
+            "crosslight: --verbose is for --standalone alone: the engine that editors share logs no code; "
+            "`crosslight engine status` names its log",
+            file=sys.stderr,
+        )
     source = (make_source or _users_engine)()
     if options.websocket is not None:
         from lsp_server.engine.websocket import serve_websocket  # noqa: PLC0415 - loads an HTTP server
@@ -97,7 +103,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--verbose",
         action="store_true",
-        help="With --standalone: log everything to standard error, code of your files included.",
+        help="Only with --standalone: log everything to standard error, code of your files included. The "
+        "engine that editors share logs no code; `crosslight engine status` names its log.",
     )
     parser.add_argument(
         "--clientProcessId",

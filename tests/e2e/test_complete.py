@@ -191,6 +191,12 @@ def test_how_many_lines_can_be_asked_for(crosslight: Command, tmp_path, option, 
     assert trace["text"] or trace["suppression_reason"], trace
 
 
+def test_the_model_in_use_is_marked(with_model: Command):
+    assert "in use" in with_model.ok("model", "list")
+    (installed,) = json.loads(with_model.ok("model", "list", "--json"))["installed"]
+    assert installed["in_use"] is True
+
+
 def test_how_many_lines_cannot_be_both(without_model: Command, tmp_path):
     result = without_model("complete", f"{tmp_path}/a.py:1", "--multi-line", "--single-line")
     assert result.returncode == 2, result

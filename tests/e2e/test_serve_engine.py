@@ -59,7 +59,7 @@ def test_two_editors_hold_one_model_and_both_survive_its_engine(crosslight, repo
                 logged = [m.message for m in editor.client.log_messages if "ended unexpectedly" in m.message]
                 assert len(logged) == 1
         assert engine_of(crosslight)["n_editors"] == 0
-        crosslight.ok("engine", "stop")
+        assert f"process {again['pid']}) has ended" in crosslight.ok("engine", "stop")
         assert not psutil.pid_exists(again["pid"])
         assert crosslight("engine", "status").stderr.startswith("crosslight: no engine runs")
 

@@ -274,6 +274,13 @@ def test_an_editor_whose_process_is_gone_ends_serve_though_its_pipe_is_held_open
     assert editor.wait() == 128 + signal.SIGTERM
 
 
+def test_verbose_without_standalone_is_said_to_have_no_effect(place: Place) -> None:
+    editor = place.editor("--verbose")
+    assert editor.end() == 0
+    (line,) = editor.last_words().splitlines()
+    assert "--standalone" in line
+
+
 def test_an_editor_may_name_its_process_when_it_starts_serve(place: Place) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         editor = place.editor("--stdio", f"--clientProcessId={process.pid}")
