@@ -7,8 +7,6 @@ in its log.
 
 from __future__ import annotations
 
-import enum
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from lsp_server.engine.greeting import ALIVE, GOODBYE, UNANSWERED
@@ -23,12 +21,13 @@ from lsp_server.engine.jsonrpc import (
 )
 from lsp_server.engine.ledger import Ledger, Pending
 from lsp_server.engine.mirror import PAUSE, Mirror, encoding_in
+from lsp_server.engine.moves import Moves, Phase
 from lsp_server.engine.replies import EMPTY, ERROR, INFO, WARNING, log_line, shown, unanswered
 
 if TYPE_CHECKING:
     from lsp_server.engine.jsonrpc import Id, Message
 
-__all__ = ["Conversation", "Moves", "Phase"]
+__all__ = ["Conversation"]
 
 _STATUS: Final = "didChangeStatus"
 _SHOW: Final = "window/showMessage"
@@ -50,35 +49,6 @@ _MIRRORED: Final = frozenset(
 )
 """Notifications of which a replay tells what remains."""
 _MAX_HELD = 256
-
-
-class Phase(enum.Enum):
-    """Where a conversation stands."""
-
-    AWAY = "away"
-    """No engine; one is being found."""
-    GREETING = "greeting"
-    """An engine that was not yet told what the editor said before."""
-    LIVE = "live"
-    """Messages pass in both directions."""
-    RESTING = "resting"
-    """The engine ended as it should; another one is found when there is work."""
-    HOPELESS = "hopeless"
-    """No engine can be had, and the user knows; tried again when a document is opened or a command given."""
-
-
-@dataclass(slots=True)
-class Moves:
-    """What is to be sent, in order."""
-
-    to_editor: list[bytes] = field(default_factory=list)
-    to_engine: list[bytes] = field(default_factory=list)
-    is_wanted: bool = False
-    """An engine should be found now."""
-    is_over: bool = False
-    """The editor said `exit`."""
-    is_refused: str | None = None
-    """Why this engine cannot go on where the last one ended."""
 
 
 class Conversation:
@@ -205,6 +175,7 @@ class Conversation:
             self.phase = Phase.AWAY
             text = f"The engine {how or 'ended unexpectedly'}; another one goes on in its place."
             self._news = log_line(WARNING, text)
+            moves.to_editor += self._status("Normal", "starting another engine", busy=True)
         return moves
 
     def gave_up(self, cause: str) -> Moves:
@@ -227,10 +198,10 @@ class Conversation:
         self._held.clear()
         return moves
 
-    def _status(self, kind: str, text: str) -> list[bytes]:
+    def _status(self, kind: str, text: str, *, busy: bool = False) -> list[bytes]:
         if not self._shows_status:
             return []
-        return [notification(_STATUS, {"kind": kind, "busy": False, "message": text})]
+        return [notification(_STATUS, {"kind": kind, "busy": busy, "message": text})]
 
     def _request(self, message: Message, id_: Id, moves: Moves) -> None:
         method, asked = str(message.method), Pending.of(message)

@@ -15,9 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from lsp_server.engine.conversation import Conversation, Moves
+from lsp_server.engine.conversation import Conversation
 from lsp_server.engine.errors import EngineError, GoneError, MalformedError
 from lsp_server.engine.jsonrpc import Message, parse
+from lsp_server.engine.moves import Moves
 from lsp_server.engine.outbox import Outbox
 from lsp_server.engine.pulse import Pulse, State
 

@@ -3,9 +3,10 @@ from typing import Any
 
 import pytest
 
-from lsp_server.engine.conversation import Conversation, Moves, Phase
+from lsp_server.engine.conversation import Conversation
 from lsp_server.engine.greeting import ALIVE, GOODBYE, UNANSWERED
 from lsp_server.engine.jsonrpc import CONTENT_MODIFIED, REQUEST_CANCELLED, REQUEST_FAILED, encode, parse
+from lsp_server.engine.moves import Moves, Phase
 
 EMPTY: dict[str, Any] = {"items": []}
 WATCH = {"id": "w1", "method": "workspace/didChangeWatchedFiles", "registerOptions": {"watchers": ["*"]}}
@@ -343,6 +344,11 @@ def test_a_status_that_the_editor_shows_is_true_without_an_engine_too(talk: Talk
     talk.lost()
     (status,) = talk.taken("editor")
     assert (status["params"]["kind"], status["params"]["busy"]) == ("Inactive", False)
+    talk.find_another()
+    talk.taken("editor")
+    talk.lost()
+    (status,) = talk.taken("editor")
+    assert (status["params"]["kind"], status["params"]["busy"]) == ("Normal", True)
     talk.gave_up("no memory")
     _, status = talk.taken("editor")
     assert status["params"] == {"kind": "Error", "busy": False, "message": "no memory"}
