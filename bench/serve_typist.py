@@ -22,8 +22,6 @@ __all__ = ["Sample", "Source", "replay", "storm"]
 
 READING_S = 1.0
 """Between opening a file and the first keystroke."""
-_MOST_FORESEEN_MS = 15.0
-"""Less than any pass of the model takes: what comes sooner was computed before."""
 _N_STORM = 40
 _GIVEN_UP_AFTER_S = (0.002, 0.06)
 """From before the model begins into its passes."""
@@ -152,8 +150,7 @@ def text_before(session: Session, first: int) -> str:
 
 
 def _sample(kind: Kind, ms: float, last: Status, *, is_late: bool) -> Sample:
-    is_early = last["source"] == "model" and last["latencyMs"] < _MOST_FORESEEN_MS
-    source: Source = "foreseen" if is_early else last["source"] or "rule"
+    source: Source = last["source"] or "rule"
     return Sample(kind, ms, source, last["reason"], is_late)
 
 

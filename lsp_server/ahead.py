@@ -52,7 +52,8 @@ class Ahead:
         if foreseen is None:
             return self._completer.complete(request)
         trace = self._completer.adopt(request, foreseen)
-        return replace(trace, phases_ms={**trace.phases_ms, "total": (time.perf_counter() - started) * 1e3})
+        total_ms = (time.perf_counter() - started) * 1e3
+        return replace(trace, phases_ms={**trace.phases_ms, "total": total_ms}, is_foreseen=True)
 
     def suggestion_shown(self, request: CompletionRequest, trace: CompletionTrace) -> bool:
         """Foresee what follows the acceptance of a suggestion, and of that and Enter.

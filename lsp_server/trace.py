@@ -98,6 +98,8 @@ class CompletionTrace:
     """Of the identifiers that were generated, in order; empty unless the completion was explained."""
     is_stopgap: bool = False
     """Whether the index failed or was late, so that the same request may have another answer soon."""
+    is_foreseen: bool = False
+    """Whether it was computed before it was asked for; the phases but `total` are what that took."""
     version: int = field(default=TRACE_VERSION)
 
     def to_json(self) -> str:

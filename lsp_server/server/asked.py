@@ -41,7 +41,7 @@ class Answer:
     reason: str | None
     """Why nothing was shown; None when something was."""
     source: str = ""
-    """`model`, or `known` where the model was not asked."""
+    """`model`; `foreseen` where it had been asked before; `known` where it was not."""
     latency_ms: float = 0.0
     """From the request to its answer, also where that was nothing."""
     retrieval_notes: tuple[str, ...] = ()

@@ -57,7 +57,7 @@ async def explain_last(ls: CrosslightServer, *arguments: object) -> dict[str, An
     except ModelUnavailableError:
         explained = None
     if explained is not None:  # of one that was foreseen, the trace says what it took this time
-        trace = dataclasses.replace(explained, phases_ms=trace.phases_ms)
+        trace = dataclasses.replace(explained, phases_ms=trace.phases_ms, is_foreseen=trace.is_foreseen)
     return trace.to_dict()
 
 

@@ -200,7 +200,8 @@ class Session:
         self._pace.answered(trace.phases_ms.get("total", latency_ms))
         self.traces.note(trace, None if reason else known.id)
         cursor.check_current()  # what was typed meanwhile may be how it begins: the next request finds it
-        self._note(Answer(request.uri, reason, "model", latency_ms, trace.retrieval_notes))
+        source = "foreseen" if trace.is_foreseen else "model"
+        self._note(Answer(request.uri, reason, source, latency_ms, trace.retrieval_notes))
         shown = None if reason else trace
         self.host.model.submit(lambda model: model.work_ahead(completion, shown), ahead=True)
         return self._offer(cursor, known)

@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS suggestion (
     id TEXT PRIMARY KEY,
     at REAL NOT NULL,             -- seconds since 1970
     language TEXT NOT NULL,
-    source TEXT NOT NULL,         -- `model`, or `known`: typed through, come back to, foreseen
+    source TEXT NOT NULL,         -- `model`, `foreseen`, or `known`: typed through, come back to
     n_characters INTEGER NOT NULL,
     latency_ms REAL NOT NULL,     -- from the request to the answer
     shown INTEGER NOT NULL,       -- whether it was seen, as far as the editor tells

@@ -44,6 +44,7 @@ def test_what_follows_an_accepted_suggestion_is_there_already():
     accepted = after_acceptance(REQUEST, shown)
     foreseen = ahead.complete(accepted)
     assert (foreseen.request.column, foreseen.text) == (6, "")
+    assert (shown.is_foreseen, foreseen.is_foreseen) == (False, True)
     entered = ahead.complete(after_enter(accepted))
     assert entered.request.line == 2
     assert decoder.n_passes == n_passes, "nothing was computed"
