@@ -147,10 +147,18 @@ class EngineFinder:
         return self._with_log("the engine ended unexpectedly several times in a row")
 
     def _find(self) -> EngineLink | None:
-        """Return a connection to the engine that runs; None if none does, or the one that does hangs."""
+        """Return a connection to the engine that runs; None if none does, or the one that did hung.
+
+        Raises:
+            GoneError: It was just ending.
+            HangsError: It does not answer, and which process it is cannot be told.
+            EngineError: What listens there is no engine.
+        """
         try:
             found = greet(self._meeting, "editor", self._silent_s)
         except HangsError as error:
+            if error.pid is None:
+                raise
             kill(error.pid)
             return None
         if found is None:

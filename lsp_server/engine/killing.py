@@ -19,7 +19,7 @@ _LAST_WORDS_S: Final = 0.5
 
 
 def kill(pid: int | None) -> None:
-    """End a process that answers no more; of no effect where it is not known, or gone."""
+    """End a process that answers no more, within a second; of no effect where it is not known, or gone."""
     if pid is None:
         return
     with contextlib.suppress(OSError):
