@@ -41,6 +41,14 @@ export const NOTHING_KNOWN: Facts = {
   languageOff: undefined,
 };
 
+/** Return what a screen reader says of it: of an error also the cause, which others find in the tooltip. */
+export function spoken({ state, text, detail }: Display): string {
+  if (state === "error") {
+    return `Crosslight: error, ${detail}`;
+  }
+  return text === "Crosslight" ? `Crosslight: ${state}` : text;
+}
+
 /** Return what the status bar says; what the user must act on comes first, then what they decided. */
 export function display(facts: Facts): Display {
   const { status } = facts;
@@ -90,6 +98,9 @@ function atWork({ server, status }: Facts): Display {
     return show("starting", "Crosslight: starting", "The server is starting.");
   }
   const { busy, message } = status;
+  if (busy && message.startsWith("starting")) {
+    return show("starting", "Crosslight: starting", sentence(message));
+  }
   if (busy && message.startsWith("loading")) {
     return show("warming", "Crosslight: warming up", sentence(message));
   }

@@ -1,6 +1,6 @@
 /** The status bar item. */
 import * as vscode from "vscode";
-import type { Display } from "./state";
+import { type Display, spoken } from "./state";
 
 export class StatusBar implements vscode.Disposable {
   private readonly item = vscode.window.createStatusBarItem("status", vscode.StatusBarAlignment.Right, 100);
@@ -11,8 +11,8 @@ export class StatusBar implements vscode.Disposable {
     this.item.show();
   }
 
-  show({ state, icon, text, detail }: Display): void {
-    const hasOwnText = text !== "Crosslight";
+  show(display: Display): void {
+    const { state, icon, text, detail } = display;
     this.item.text = `${icon} ${text}`;
     this.item.tooltip = `Crosslight: ${detail}`;
     this.item.accessibilityInformation = {

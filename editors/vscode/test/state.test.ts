@@ -7,6 +7,7 @@ import {
   type Facts,
   NOTHING_KNOWN,
   type ServerStatus,
+  spoken,
   type State,
 } from "../src/state";
 import { Store } from "../src/store";
@@ -22,6 +23,7 @@ const cases: readonly [string, Partial<Facts>, State, string][] = [
   ["connected, nothing told yet", {}, "starting", "Crosslight: starting"],
   ["ready", { status: READY }, "ready", "Crosslight"],
   ["completing", { status: status("", true) }, "busy", "Crosslight"],
+  ["another engine", { status: status("starting another engine", true) }, "starting", "Crosslight: starting"],
   ["loading", { status: status("loading the model", true) }, "warming", "Crosslight: warming up"],
   ["indexing, no number yet", { status: status("indexing shop", true) }, "indexing", "Crosslight: indexing"],
   ["indexing", { status: status("indexing shop: 42 %", true) }, "indexing", "Crosslight: indexing 42 %"],
@@ -103,4 +105,14 @@ test("what a missing model is fetched by is read off what the server told, and n
   for (const [text, expected] of cases) {
     assert.deepEqual(modelCommand(text), expected, text);
   }
+});
+
+test("a screen reader says the state, and of an error the cause", () => {
+  const said = (facts: Partial<Facts>) => spoken(display({ ...NOTHING_KNOWN, server: "running", ...facts }));
+  assert.equal(said({ status: READY }), "Crosslight: ready");
+  assert.equal(said({ status: status("indexing shop: 42 %", true) }), "Crosslight: indexing 42 %");
+  assert.equal(
+    said({ server: "missing", cause: "It is not installed." }),
+    "Crosslight: error, It is not installed.",
+  );
 });
