@@ -15,10 +15,7 @@ export class StatusBar implements vscode.Disposable {
     const { state, icon, text, detail } = display;
     this.item.text = `${icon} ${text}`;
     this.item.tooltip = `Crosslight: ${detail}`;
-    this.item.accessibilityInformation = {
-      label: hasOwnText ? text : `Crosslight: ${state}`,
-      role: "button",
-    };
+    this.item.accessibilityInformation = { label: spoken(display), role: "button" };
     this.item.backgroundColor =
       state === "error" ? new vscode.ThemeColor("statusBarItem.errorBackground") : undefined;
   }
