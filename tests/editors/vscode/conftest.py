@@ -17,6 +17,7 @@ from vscode_server import VSCode, vscode
 from vscode_window import Window, browser
 
 CROSSLIGHT = str(Path(sys.executable).with_name("crosslight"))
+IMAGES = Path(__file__).parents[3] / "editors" / "vscode" / "images"
 Open = Callable[..., Path]
 
 
@@ -83,9 +84,6 @@ def shared_window(chromium: Browser, code: VSCode, repository: Path, pictures: P
     window.go(code.url, repository)
     window.until_status("Crosslight: ready")
     window.picture("ready")
-    window.open("shop/mail.py", 1, 1)
-    window.until_suggesting()
-    window.tidy()
     return window
 
 
@@ -116,6 +114,9 @@ def open_file(window: Window, repository: Path) -> Iterator[Open]:
         file.unlink()
 
 
-def new_window(running: Browser, pictures: Path) -> Window:
-    context = running.new_context(viewport={"width": 1100, "height": 700}, color_scheme="dark")
-    return Window(context.new_page(), pictures)
+def new_window(
+    running: Browser, pictures: Path, name: str = "", *, width: int = 1100, height: int = 700
+) -> Window:
+    """Return a window of a user who was never here."""
+    context = running.new_context(viewport={"width": width, "height": height}, color_scheme="dark")
+    return Window(context.new_page(), pictures, name)

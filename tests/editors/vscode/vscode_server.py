@@ -23,8 +23,13 @@ _ALWAYS = {
     "files.autoSave": "off",
     "git.openRepositoryInParentFolders": "never",
     "telemetry.telemetryLevel": "off",
+    "editor.wordBasedSuggestions": "off",
+    "[ruby]": {"editor.wordBasedSuggestions": "currentDocument"},
 }
-"""Keeps the screen quiet, and saves when told to as on the desktop; suggestions are as VS Code ships them."""
+"""Keeps the screen quiet, and saves when told to as on the desktop.
+
+Which words pop up depends on all files that were ever open, so they do so in one language only.
+"""
 _KEYS = [
     {"key": "ctrl+alt+f9", "command": "notifications.clearAll"},
     {"key": "ctrl+alt+f10", "command": "workbench.action.revertAndCloseActiveEditor"},

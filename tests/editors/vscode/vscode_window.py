@@ -46,9 +46,10 @@ def browser(fetched: vscode_fetching.Browser) -> Iterator[Browser]:
 class Window:
     """One window, on one folder."""
 
-    def __init__(self, page: Page, pictures: Path) -> None:
+    def __init__(self, page: Page, pictures: Path, name: str = "") -> None:
         self.page = page
         self._pictures = pictures
+        self._name = f"{name} " if name else ""
         self._n_pictures = 0
         page.set_default_timeout(PATIENCE_S * 1000)
 
@@ -74,6 +75,9 @@ class Window:
         # the place is typed once the file is found, or nothing is found
         self._pick("Control+p", name, name.rpartition("/")[2], then=f":{line}:{column}")
         self.until(lambda: self.place, lambda place: place == (line, column), "the cursor")
+        # A new editor lacks the part that asks for suggestions until the window was idle once. Idle callbacks
+        # are called in the order of their requests, so once ours is called, the editor is complete.
+        self.page.evaluate("() => new Promise(requestIdleCallback)")
 
     def run(self, command: str) -> None:
         """Run a command from the palette, by its whole title."""
@@ -104,6 +108,8 @@ class Window:
         """Close every list, message and file, whatever was typed into it."""
         self.press("Escape", "Escape", "Escape")
         self.press("Control+Alt+F9")
+        if self.page.locator(".part.panel").is_visible():
+            self.press("Control+j")
         tabs = self.page.locator(".tabs-container .tab")
         while n_tabs := tabs.count():
             self.press("Control+Alt+F10")
@@ -144,6 +150,12 @@ class Window:
         """The messages in the corner."""
         return self.page.locator(".notifications-toasts .notification-list-item-message").all_inner_texts()
 
+    @property
+    def panel(self) -> str:
+        """The lines of the panel below the editors."""
+        lines = self.page.locator(".part.panel .view-line").all_inner_texts()
+        return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")
+
     def message(self, text: str) -> Locator:
         """A message in the corner that has a text, once it is there."""
         found = self.page.locator(".notifications-toasts .notification-list-item", has_text=text).first
@@ -180,20 +192,12 @@ class Window:
     def until_no_ghost(self) -> None:
         self.until(lambda: self.ghost, lambda ghost: not ghost, "the ghost text")
 
-    def until_suggesting(self) -> None:
-        """Type until a first suggestion is asked for.
+    def until_no_ghost_of(self, suggested: str) -> None:
+        """Wait until a suggestion that was accepted is part of the text."""
+        self.until(lambda: self.ghost, lambda ghost: suggested not in ghost, "the ghost text")
 
-        VS Code makes what asks for them some idle moment after the first editor; until then, nothing that is
-        typed brings a suggestion.
-        """
-
-        def type_and_look() -> str:
-            self.press("a", "Backspace")
-            self.page.wait_for_timeout(250)
-            return self.status
-
-        self.until(type_and_look, lambda label: label == "Crosslight: busy", "the status")
-        self.until_status("Crosslight: ready")
+    def until_status_like(self, beginning: str) -> str:
+        return self.until(lambda: self.status, lambda label: label.startswith(beginning), "the status")
 
     def until_status(self, *labels: str) -> str:
         return self.until(lambda: self.status, lambda label: label in labels, "the status")
@@ -201,6 +205,6 @@ class Window:
     def picture(self, step: str) -> Path:
         """Keep what the screen shows."""
         self._n_pictures += 1
-        file = self._pictures / f"{self._n_pictures:02} {step}.png"
+        file = self._pictures / f"{self._name}{self._n_pictures:02} {step}.png"
         self.page.screenshot(path=file)
         return file
