@@ -11,9 +11,20 @@ from command import Command, Homes
 from shop import write_shop
 
 
+# where tests are ended from outside, nothing may stay that holds a model
+_SETTINGS = "[engine]\nidle_s = 60\n\n[index]\nworker_idle_s = 60\n"
+
+
 @pytest.fixture(scope="session")
 def editor_homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Homes]:
-    homes = Homes(lambda: tmp_path_factory.mktemp("h"))
+    def new_folder() -> Path:
+        home = tmp_path_factory.mktemp("h")
+        settings = Command(home).config_file
+        settings.parent.mkdir(parents=True)
+        settings.write_text(_SETTINGS)
+        return home
+
+    homes = Homes(new_folder)
     yield homes
     homes.close()
 

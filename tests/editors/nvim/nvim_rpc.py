@@ -17,11 +17,14 @@ import msgpack
 
 T = TypeVar("T")
 
-PATIENCE_S = 120.0
+PATIENCE_S = 60.0
 """Nothing takes so long; only a test that failed anyway waits for it."""
 
 _LOOK_AGAIN_S = 0.05
 """How often what no message tells of (a process that ended, a file) is looked at."""
+
+_PROMPT = "Press ENTER"
+"""Neovim answers nothing while it waits for a key, and no message of ours may make it."""
 
 _REQUEST, _RESPONSE, _NOTIFICATION = 0, 1, 2
 
@@ -31,7 +34,15 @@ class NvimError(Exception):
 
 
 class Nvim:
-    """One running Neovim."""
+    """One running Neovim.
+
+    Args:
+        argv: What starts it.
+        environment: Its environment.
+        folder: Where it is started.
+        on_notification: Called with the name and the arguments of what it tells unasked.
+        look: Returns the text on its screen.
+    """
 
     def __init__(
         self,
@@ -39,6 +50,7 @@ class Nvim:
         environment: Mapping[str, str],
         folder: Path,
         on_notification: Callable[[str, Any], None],
+        look: Callable[[], str],
     ) -> None:
         self.process = subprocess.Popen(
             argv, env=environment, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -54,6 +66,7 @@ class Nvim:
             ext_hook=lambda _, data: msgpack.unpackb(data),
         )
         self._on_notification = on_notification
+        self._look = look
         self._answers: dict[int, tuple[Any, Any]] = {}
         self._n_requests = 0
 
@@ -70,18 +83,20 @@ class Nvim:
         self._input.flush()
         deadline = time.monotonic() + PATIENCE_S
         while number not in self._answers:
-            assert time.monotonic() < deadline, f"{method} is not answered"
-            self._read(PATIENCE_S)
+            self._read(_LOOK_AGAIN_S)
+            shown = self._look()
+            assert _PROMPT not in shown, f"{method} waits behind a prompt:\n{shown}"
+            assert time.monotonic() < deadline, f"{method} is not answered:\n{shown}"
         error, result = self._answers.pop(number)
         if error is not None:
             raise NvimError(error[1])
         return result
 
-    def until(self, condition: Callable[[], T], describe: Callable[[], str]) -> T:
-        """Wait until something holds, and return what it is; fail with a description if it never does."""
+    def until(self, condition: Callable[[], T], what: str) -> T:
+        """Wait until something holds, and return what it is; fail with what is shown if it never does."""
         deadline = time.monotonic() + PATIENCE_S
         while not (found := condition()):
-            assert time.monotonic() < deadline, describe()
+            assert time.monotonic() < deadline, f"no {what}:\n{self._look()}"
             self._read(_LOOK_AGAIN_S)
         return found
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-COLUMNS, ROWS = 100, 30
+SIZE = (100, 30)
+"""Columns and rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,11 @@ class Screen:
     def style(self, cell: Cell) -> Style:
         return self.styles[cell.style]
 
-    def lines_in(self, *groups: str) -> list[str]:
-        """Return what is shown in any of these highlight groups, one text for each row that has some."""
+    def lines_in(self, groups: frozenset[str]) -> list[str]:
+        """Return what is shown in just these highlight groups, one text for each row that has some."""
         found = []
         for row in self.rows:
-            text = "".join(cell.text for cell in row if self.styles[cell.style].groups & {*groups})
+            text = "".join(cell.text for cell in row if self.style(cell).groups == groups)
             if text:
                 found.append(text)
         return found
@@ -68,15 +69,16 @@ class Screen:
 class ScreenReader:
     """Follows the events of one grid, and keeps the last screen that was finished."""
 
+    columns: int
+    rows: int
     shown: Screen = field(init=False)
-    n_shown: int = 0
     _cells: list[list[Cell]] = field(default_factory=list)
     _styles: dict[int, Style] = field(default_factory=lambda: {0: Style()})
     _cursor: tuple[int, int] = (0, 0)
     _mode: str = "normal"
 
     def __post_init__(self) -> None:
-        self._on_grid_resize(1, COLUMNS, ROWS)
+        self._on_grid_resize(1, self.columns, self.rows)
         self._on_flush()
 
     def apply(self, batches: Sequence[Sequence[Any]]) -> None:
@@ -90,7 +92,6 @@ class ScreenReader:
     def _on_flush(self) -> None:
         rows = tuple(tuple(row) for row in self._cells)
         self.shown = Screen(rows, dict(self._styles), self._cursor, self._mode)
-        self.n_shown += 1
 
     def _on_grid_resize(self, _grid: int, columns: int, rows: int) -> None:
         self._cells = [[Cell()] * columns for _ in range(rows)]

@@ -1,0 +1,144 @@
+"""Suggestions in real Neovim, from the real server and model: what a person sees, and what keys do to it."""
+
+from __future__ import annotations
+
+from nvim_editor import GHOST
+
+BILL = """from shop.customer import Customer
+from shop.invoice import Invoice
+
+
+def bill(customer: Customer) -> Invoice:
+    invoice = Invoice(customer, "EUR")
+    |
+    return invoice
+"""
+BLOCK = """from shop.invoice import Invoice
+
+
+def print_all(invoices: list[Invoice]) -> None:
+    \"\"\"Print each invoice: the customer's name and email, and then its lines.\"\"\"
+    |"""
+TYPED = "invoice.add_"
+BEFORE = BILL.replace("|", TYPED).removesuffix("\n").split("\n")
+ROW = 6
+
+
+def suggested(editor, name="shop/billing.py"):
+    """Type what calls for a suggestion in a new file, and return the suggestion."""
+    editor.open(name, BILL)
+    editor.type(TYPED)
+    return editor.until_suggested()
+
+
+def test_what_is_typed_is_completed_from_the_repository(editor):
+    ghost = suggested(editor)
+    assert ghost.startswith("line(")  # a method that only another file names
+    assert editor.lines == BEFORE  # what is not accepted is not in the file
+    assert editor.screen.lines[ROW] == f"    {TYPED}{ghost}"
+    assert editor.screen.cursor == (ROW, len(f"    {TYPED}"))
+    plain = {editor.screen.style(cell).foreground for cell in editor.screen.rows[ROW][: len(TYPED)]}
+    ghostly = editor.screen.style(editor.screen.rows[ROW][editor.screen.cursor[1]])
+    assert ghostly.groups == GHOST
+    assert ghostly.foreground not in plain  # it can be told from what was written
+
+
+def test_typing_what_is_suggested_leaves_the_rest(editor):
+    ghost = suggested(editor)
+    for n_typed in range(1, 5):
+        editor.type(ghost[n_typed - 1])
+        assert editor.until_suggested() == ghost[n_typed:]
+        assert editor.line == f"    {TYPED}{ghost[:n_typed]}"
+
+
+def test_accepting_is_one_step_to_undo(editor):
+    ghost = suggested(editor)
+    editor.keys("<Tab>")
+    assert editor.line == f"    {TYPED}{ghost}"
+    assert editor.screen.cursor == (ROW, len(editor.line))
+    editor.keys("<Esc>u")
+    assert editor.lines == BEFORE
+    editor.keys("<C-r>")
+    assert editor.line == f"    {TYPED}{ghost}"
+    editor.keys("uu")
+    assert editor.lines == BILL.replace("|", "").removesuffix("\n").split("\n")
+
+
+def test_a_word_is_accepted(editor):
+    ghost = suggested(editor)
+    editor.keys("<M-Right>")
+    accepted = editor.line.removeprefix(f"    {TYPED}")
+    assert accepted.startswith("line")
+    assert ghost.startswith(accepted)
+    assert len(accepted) < len(ghost)
+    assert editor.until_suggested() == ghost[len(accepted) :]  # the rest stays
+    editor.keys("<Tab>")
+    assert editor.line == f"    {TYPED}{ghost}"
+
+
+def test_dismissing_leaves_the_file_and_is_over_with_the_next_key(editor):
+    ghost = suggested(editor)
+    editor.keys("<C-]>")
+    assert editor.ghost == ""
+    assert editor.lines == BEFORE
+    assert editor.screen.mode == "insert"
+    editor.type(ghost[0])
+    assert editor.until_suggested()
+
+
+def test_leaving_insert_mode_hides_the_suggestion(editor):
+    suggested(editor)
+    editor.keys("<Esc>")
+    assert editor.ghost == ""
+    assert editor.lines == BEFORE
+
+
+def test_moving_the_cursor_hides_the_suggestion(editor):
+    suggested(editor)
+    editor.keys("<Up>")
+    assert editor.after_cursor not in editor.ghost
+    assert editor.screen.lines[ROW] == f"    {TYPED}"
+    assert editor.lines == BEFORE
+
+
+def test_a_suggestion_is_asked_for_by_hand_where_none_comes_by_itself(editor):
+    editor.lua('require("crosslight").enable(false)')
+    editor.open("shop/billing.py", BILL)
+    editor.type(TYPED)
+    assert editor.asked == []
+    assert editor.ghost == ""
+    editor.keys(r"<M-\>")
+    ghost = editor.until_suggested()
+    editor.keys("<Tab>")
+    assert editor.line == f"    {TYPED}{ghost}"
+
+
+def test_editing_while_a_request_runs_shows_what_fits_the_text_of_now(editor):
+    editor.open("shop/billing.py", BILL)
+    editor.nvim.request("nvim_input", "invoice.cur")  # nothing is waited for: answers come late or never
+    editor.nvim.request("nvim_input", "<BS><BS><BS>add")
+    editor.type("_")
+    ghost = editor.until_suggested()
+    assert editor.lines == BEFORE
+    editor.until_answered()
+    assert editor.screen.lines[ROW] == f"    {TYPED}{editor.ghost}"
+    editor.keys("<Tab>")
+    assert editor.line == f"    {TYPED}{ghost}"
+
+
+def test_a_block_is_shown_below_the_line_and_accepted_by_line_or_whole(editor):
+    editor.open("shop/billing.py", BLOCK)
+    editor.keys(r"<M-\>")
+    first, *further = editor.until_suggested().split("\n")
+    assert further
+    row = editor.screen.cursor[0]
+    assert editor.screen.lines[row] == f"    {first}"
+    assert editor.screen.lines[row + 1 : row + 1 + len(further)] == further
+    before = editor.lines
+    editor.keys("<M-C-Right>")
+    assert editor.lines == [*before[:-1], f"    {first}"]
+    editor.until(lambda: further[0] in editor.ghost, "rest of the block")
+    editor.keys("<Tab>")
+    assert editor.lines == [*before[:-1], f"    {first}", *further]
+    editor.keys("<Esc>uu")
+    assert editor.lines == before
