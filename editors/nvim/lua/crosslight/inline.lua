@@ -121,14 +121,11 @@ local function draw()
 end
 
 --- Return the suggestions of an answer that fit the place that it was asked for.
----@param answer any
+---@param answer table
 ---@param at crosslight.Place
 ---@param client vim.lsp.Client
 ---@return crosslight.Suggestion[]
 local function read(answer, at, client)
-  if type(answer) ~= "table" then
-    return {}
-  end
   local line = vim.api.nvim_buf_get_lines(at.bufnr, at.row, at.row + 1, true)[1]
   local earlier, candidates = {}, {}
   for _, one in ipairs(shown and shown.candidates or {}) do
@@ -191,7 +188,10 @@ local function ask(kind)
     if not vim.deep_equal(here(), at) or not is_inserting() or not M.may_show(kind == INVOKED) then
       return
     end
-    local candidates = failure and {} or read(answer, at, client)
+    if failure or type(answer) ~= "table" then
+      return -- nothing was found out; what stands there still fits, or it would have been taken away
+    end
+    local candidates = read(answer, at, client)
     show(candidates, at, kind == INVOKED)
     if kind == INVOKED and #candidates == 0 then
       tell_why_not()

@@ -98,16 +98,32 @@ end
 
 local NOTIFY = { vim.log.levels.ERROR, vim.log.levels.WARN, vim.log.levels.INFO }
 
---- Take up `window/showMessage`: what does not fit on a line is cut, so that nobody must press a key to go on;
---- the log has all of it.
+--- Return a text that fits on a line: its beginning, which tells what is wrong, and its end, which has the cure.
+---@param text string
+---@param width integer
+---@return string
+function M.shortened(text, width)
+  if vim.fn.strdisplaywidth(text) <= width then
+    return text
+  end
+  text = text:gsub("^Crosslight: ", "")
+  local n_characters = vim.fn.strchars(text)
+  local gap = " … "
+  if vim.fn.strdisplaywidth(text) <= width or width < 20 then
+    return vim.fn.strcharpart(text, 0, width)
+  end
+  local n_last = math.floor((width - vim.fn.strchars(gap)) * 0.45)
+  local n_first = width - vim.fn.strchars(gap) - n_last
+  return vim.fn.strcharpart(text, 0, n_first) .. gap .. vim.fn.strcharpart(text, n_characters - n_last)
+end
+
+--- Take up `window/showMessage`: shown on one line, so that nobody must press a key to go on; all of it stands in
+--- `:Crosslight log`.
 ---@type lsp.Handler
 function M.on_message(_, params)
   note(params.type, params.message)
-  local text, more = params.message:gsub("%s*\n%s*", " "), " … (:Crosslight log)"
-  if vim.fn.strdisplaywidth(text) > vim.v.echospace then
-    text = vim.fn.strcharpart(text, 0, math.max(0, vim.v.echospace - vim.fn.strdisplaywidth(more))) .. more
-  end
-  vim.notify(text, NOTIFY[params.type] or vim.log.levels.INFO)
+  local text = params.message:gsub("%s*\n%s*", " ")
+  vim.notify(M.shortened(text, vim.v.echospace), NOTIFY[params.type] or vim.log.levels.INFO)
 end
 
 --- Forget a client that has ended.
