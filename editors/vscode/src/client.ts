@@ -4,12 +4,15 @@ import * as readline from "node:readline";
 import type * as vscode from "vscode";
 import {
   CloseAction,
+  ConnectionError,
   type DynamicFeature,
   ErrorAction,
+  ErrorCodes,
   ExecuteCommandRequest,
   LanguageClient,
   type LanguageClientOptions,
   type Middleware,
+  ResponseError,
   RevealOutputChannelOn,
   type StaticFeature,
   WorkDoneProgressCreateRequest,
@@ -52,6 +55,11 @@ export class CrosslightClient extends LanguageClient {
     }
   }
 
+  /** Log an error; the user is told once, and by us, what cannot go on. */
+  override error(message: string, data?: unknown): void {
+    super.error(message, data, false);
+  }
+
   /** Run one of the server's commands. */
   async execute<T>(command: string, ...arguments_: unknown[]): Promise<T> {
     return await this.sendRequest(ExecuteCommandRequest.method, { command, arguments: arguments_ });
@@ -61,6 +69,12 @@ export class CrosslightClient extends LanguageClient {
   async sendSettings(settings: Record<string, unknown>): Promise<void> {
     await this.sendNotification("workspace/didChangeConfiguration", { settings: { crosslight: settings } });
   }
+}
+
+/** Whether a start failed because the server ended; what then happens is decided where its end is noticed. */
+export function isLost(error: unknown): boolean {
+  const isRejected = error instanceof ResponseError && error.code === ErrorCodes.PendingResponseRejected;
+  return isRejected || error instanceof ConnectionError;
 }
 
 function optionsOf({ log, settings, crashes, middleware, onGaveUp }: ClientParts): LanguageClientOptions {
@@ -77,7 +91,9 @@ function optionsOf({ log, settings, crashes, middleware, onGaveUp }: ClientParts
       },
     },
     initializationFailedHandler: (error: unknown) => {
-      onGaveUp(error instanceof Error ? error.message : String(error));
+      if (!isLost(error)) {
+        onGaveUp(error instanceof Error ? error.message : String(error));
+      }
       return false;
     },
     errorHandler: {

@@ -1,7 +1,7 @@
 /** The server's life: found, started, started again, and what the user is told when that fails. */
 import * as vscode from "vscode";
 import { State as ClientState, ShowMessageNotification } from "vscode-languageclient/node";
-import { CrosslightClient } from "./client";
+import { CrosslightClient, isLost } from "./client";
 import { CrashCount } from "./crashes";
 import { thisMachine } from "./machine";
 import { showMessage } from "./messages";
@@ -98,7 +98,9 @@ export class Lifecycle implements vscode.Disposable {
       await client.start();
       this.compareVersions(client.initializeResult?.serverInfo?.version);
     } catch (error) {
-      this.gaveUp(client, error instanceof Error ? error.message : String(error));
+      if (!isLost(error)) {
+        this.gaveUp(client, error instanceof Error ? error.message : String(error));
+      }
     }
   }
 
