@@ -56,6 +56,23 @@ local function definition_line(one, name_width, root)
   }
 end
 
+--- Return a suggestion's lines without the indentation that they share; the first begins at the cursor.
+---@param text string
+---@param column integer the cursor's, from 1
+---@return string[]
+local function dedented(text, column)
+  local lines = vim.split((" "):rep(column - 1) .. text, "\r?\n")
+  local shared = math.huge
+  for _, line in ipairs(lines) do
+    if line:find("%S") then
+      shared = math.min(shared, #line:match("^%s*"))
+    end
+  end
+  return vim.tbl_map(function(line)
+    return (line:sub(shared + 1):gsub("\t", "    "))
+  end, lines)
+end
+
 --- Return what the window shows.
 ---@param trace table of `crosslight.explainLast`
 ---@param root? string the repository
@@ -65,12 +82,9 @@ function M.lines(trace, root)
   local lines = {
     { chunks = { { (" %s:%d:%d "):format(request.path, request.line, request.column), "CrosslightPlace" } } },
   }
-  local text = vim.split(trace.text ~= "" and trace.text or "(nothing)", "\r?\n")
+  local text = trace.text ~= "" and dedented(trace.text, request.column) or { "(nothing)" }
   for index = 1, math.min(#text, MOST_LINES_OF_TEXT) do
-    table.insert(
-      lines,
-      { chunks = { { "   " .. text[index]:gsub("\t", "  ") .. " ", "CrosslightSuggestion" } } }
-    )
+    table.insert(lines, { chunks = { { ("   %s "):format(text[index]), "CrosslightSuggestion" } } })
   end
   if #text > MOST_LINES_OF_TEXT then
     table.insert(

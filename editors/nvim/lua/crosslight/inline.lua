@@ -6,19 +6,11 @@
 local config = require("crosslight.config")
 local ghost = require("crosslight.ghost")
 local menu = require("crosslight.menu")
+local request = require("crosslight.request")
 local server = require("crosslight.server")
 local suggestion = require("crosslight.suggestion")
 
 local M = {}
-
-local METHOD = "textDocument/inlineCompletion"
-local AUTOMATIC, INVOKED = 2, 1
-
----@class crosslight.Place
----@field bufnr integer
----@field tick integer
----@field row integer
----@field col integer
 
 ---@class crosslight.Shown
 ---@field bufnr integer
@@ -28,26 +20,10 @@ local AUTOMATIC, INVOKED = 2, 1
 
 ---@type crosslight.Shown?
 local shown
----@type { client_id: integer, id: integer, at: crosslight.Place }?
-local pending
----@type crosslight.Place?
-local asked_at
 ---@type table<string, true> ids of suggestions that the server was told of
 local told = {}
 local n_told = 0
 local MOST_TOLD = 500
-
----@return crosslight.Place
-local function here()
-  local bufnr = vim.api.nvim_get_current_buf()
-  local cursor = vim.api.nvim_win_get_cursor(0)
-  return {
-    bufnr = bufnr,
-    tick = vim.api.nvim_buf_get_changedtick(bufnr),
-    row = cursor[1] - 1,
-    col = cursor[2],
-  }
-end
 
 ---@return boolean
 local function is_inserting()
@@ -63,23 +39,13 @@ end
 ---@return crosslight.Suggestion?
 ---@return crosslight.Left? what of it is left at the cursor
 local function current()
-  local at = here()
+  local at = request.here()
   if not shown or shown.bufnr ~= at.bufnr then
     return nil
   end
   local one = shown.candidates[shown.index]
   local lines = vim.api.nvim_buf_get_lines(at.bufnr, one.row, at.row + 1, false)
   return one, suggestion.left(one, lines, at.row, at.col)
-end
-
-local function cancel()
-  if pending then
-    local client = vim.lsp.get_client_by_id(pending.client_id)
-    if client then
-      client:cancel_request(pending.id)
-    end
-    pending = nil
-  end
 end
 
 local function hide()
@@ -165,42 +131,21 @@ local function tell_why_not()
   end)
 end
 
----@param kind 1|2
+---@param kind integer
 local function ask(kind)
-  local at, client = here(), server.client()
-  cancel()
-  if not client then
-    return hide()
-  end
-  asked_at = at
-  local line = vim.api.nvim_get_current_line()
-  local params = {
-    textDocument = { uri = vim.uri_from_bufnr(at.bufnr) },
-    position = { line = at.row, character = vim.str_utfindex(line, client.offset_encoding, at.col, false) },
-    context = { triggerKind = kind },
-  }
-  local request
-  local function on_answer(failure, answer)
-    if not request or pending ~= request then
+  local is_invoked = kind == request.INVOKED
+  local is_asked = request.ask(kind, function(answer, at, client)
+    if not is_inserting() or not M.may_show(is_invoked) then
       return
-    end
-    pending = nil
-    if not vim.deep_equal(here(), at) or not is_inserting() or not M.may_show(kind == INVOKED) then
-      return
-    end
-    if failure or type(answer) ~= "table" then
-      return -- nothing was found out; what stands there still fits, or it would have been taken away
     end
     local candidates = read(answer, at, client)
-    show(candidates, at, kind == INVOKED)
-    if kind == INVOKED and #candidates == 0 then
+    show(candidates, at, is_invoked)
+    if is_invoked and #candidates == 0 then
       tell_why_not()
     end
-  end
-  local is_sent, id = client:request(METHOD, params, on_answer, at.bufnr)
-  if is_sent and id then
-    request = { client_id = client.id, id = id, at = at }
-    pending = request
+  end)
+  if not is_asked then
+    hide()
   end
 end
 
@@ -226,28 +171,27 @@ function M.refresh(is_forced)
   if not M.may_show(shown and shown.is_invoked) then
     return M.clear()
   end
-  if not is_forced and asked_at and vim.deep_equal(asked_at, here()) then
+  if not is_forced and request.was_asked() then
     return
   end
   if shown then
     draw()
   end
   if M.may_show() then
-    ask(AUTOMATIC)
+    ask(request.AUTOMATIC)
   end
 end
 
 --- Show nothing, and want nothing.
 function M.clear()
-  cancel()
-  asked_at = nil
+  request.forget()
   hide()
 end
 
 --- Ask by hand.
 function M.trigger()
   if is_inserting() then
-    ask(INVOKED)
+    ask(request.INVOKED)
   end
 end
 
@@ -287,7 +231,7 @@ function M.dismiss()
   if not M.visible() then
     return false
   end
-  cancel()
+  request.cancel()
   hide()
   return true
 end
