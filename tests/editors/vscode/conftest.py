@@ -89,7 +89,10 @@ def shared_window(chromium: Browser, code: VSCode, repository: Path, pictures: P
 
 @pytest.fixture
 def window(shared_window: Window) -> Iterator[Window]:
-    """The shared window without an open file."""
+    """The shared window without an open file, whatever became of the test before."""
+    if shared_window.status.startswith("Crosslight: error"):
+        shared_window.run("Crosslight: Restart Server")
+    shared_window.until_status("Crosslight: ready")
     yield shared_window
     shared_window.tidy()
 

@@ -196,8 +196,8 @@ class Window:
         """Wait until a suggestion that was accepted is part of the text."""
         self.until(lambda: self.ghost, lambda ghost: suggested not in ghost, "the ghost text")
 
-    def until_status_like(self, beginning: str) -> str:
-        return self.until(lambda: self.status, lambda label: label.startswith(beginning), "the status")
+    def until_status_like(self, *beginnings: str) -> str:
+        return self.until(lambda: self.status, lambda label: label.startswith(beginnings), "the status")
 
     def until_status(self, *labels: str) -> str:
         return self.until(lambda: self.status, lambda label: label in labels, "the status")
