@@ -328,10 +328,17 @@ function M.listen(group)
       M.refresh()
     end,
   })
-  vim.api.nvim_create_autocmd(
-    { "InsertLeave", "BufLeave", "LspDetach" },
-    { group = group, callback = M.clear }
-  )
+  vim.api.nvim_create_autocmd("ModeChanged", {
+    group = group,
+    pattern = "i*:*",
+    callback = function()
+      -- <C-c> leaves insert mode without InsertLeave
+      if vim.v.event.new_mode:sub(1, 1) ~= "i" then
+        M.clear()
+      end
+    end,
+  })
+  vim.api.nvim_create_autocmd({ "WinLeave", "BufLeave", "LspDetach" }, { group = group, callback = M.clear })
   menu.listen(group, function()
     if not config.current.over_popup_menu then
       M.clear()
