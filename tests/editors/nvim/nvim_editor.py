@@ -80,7 +80,7 @@ class Editor:
             {**environment, "XDG_DATA_DIRS": nowhere, "XDG_CONFIG_DIRS": nowhere},
             folder,
             on_notification=self._on_notification,
-            look=lambda: self.screen.text,
+            look=lambda: f"{self.screen.text}\n(asked {self.asked}, answered {self.answered})",
         )
 
     def __enter__(self) -> Self:

@@ -17,7 +17,7 @@ import msgpack
 
 T = TypeVar("T")
 
-PATIENCE_S = 60.0
+PATIENCE_S = 90.0
 """Nothing takes so long; only a test that failed anyway waits for it."""
 
 _LOOK_AGAIN_S = 0.05

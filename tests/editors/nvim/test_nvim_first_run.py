@@ -9,12 +9,7 @@ from pathlib import Path
 
 import pytest
 from nvim_editor import PLUGIN
-from nvim_picture import draw
 from test_nvim_suggestions import BLOCK
-
-PICTURE = PLUGIN / "screenshot.png"
-PICTURE_SIZE = (92, 16)
-MOST_PICTURE_BYTES = 100_000
 
 
 def steps(language):
@@ -37,9 +32,7 @@ def newcomer(editor_homes):
     newcomer("engine", "stop")
 
 
-def test_the_readmes_steps_lead_to_a_suggestion(
-    start, newcomer, tmp_path, program, version, font, makes_readme_pictures
-):
+def test_the_readmes_steps_lead_to_a_suggestion(start, newcomer, tmp_path, program):
     clone = tmp_path / "clone"
     shutil.copytree(PLUGIN, clone / "editors" / "nvim")
     path = f"{program.parent}:{Path(newcomer.program[0]).parent}:{newcomer.environment['PATH']}"
@@ -51,25 +44,15 @@ def test_the_readmes_steps_lead_to_a_suggestion(
     init.parent.mkdir()
     init.write_text(steps("lua")[0])
 
-    editor = start("shop/mail.py", environment=environment, size=PICTURE_SIZE)
+    editor = start("shop/mail.py", environment=environment)
     editor.until_ready()
     editor.open("shop/report.py", BLOCK)
     assert "\n" in editor.until_suggested()
-    suggestion = editor.screen
     editor.keys("<Tab><Esc>")
     assert len(editor.lines) > BLOCK.count("\n") + 1
-    editor.ex("Crosslight explain")
-    editor.until(lambda: "shop/invoice.py" in editor.screen.text, "definition")
-    if makes_readme_pictures and version == "0.12":
-        draw([suggestion, editor.screen], font, PICTURE)
-    editor.keys("q")
     editor.ex("checkhealth crosslight")
     report = editor.until(lambda: "\n".join(editor.lines) if len(editor.lines) > 3 else "", "report")
     assert "ERROR" not in report
     editor.ex("help crosslight")
     assert editor.lua("return vim.fn.expand('%:t')") == "crosslight.txt"
     assert editor.messages == ""
-
-
-def test_the_readmes_picture_is_small():
-    assert PICTURE.stat().st_size < MOST_PICTURE_BYTES

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from nvim_editor import GHOST
+import fetch_nvim
+from nvim_editor import GHOST, PLUGIN
+from nvim_picture import draw
 
 BILL = """from shop.customer import Customer
 from shop.invoice import Invoice
@@ -19,6 +21,17 @@ BLOCK = """from shop.invoice import Invoice
 def print_all(invoices: list[Invoice]) -> None:
     \"\"\"Print each invoice: the customer's name and email, and then its lines.\"\"\"
     |"""
+REMIND = """from shop.customer import Customer
+from shop.invoice import Invoice
+from shop.mail import subject_of
+
+
+def remind(customer: Customer, invoices: list[Invoice]) -> None:
+    \"\"\"Print where to write, and the subject of a letter for each invoice.\"\"\"
+    |"""
+PICTURE = PLUGIN / "screenshot.png"
+PICTURE_SIZE = (92, 18)
+MOST_PICTURE_BYTES = 100_000
 TYPED = "invoice.add_"
 BEFORE = BILL.replace("|", TYPED).removesuffix("\n").split("\n")
 ROW = 6
@@ -142,3 +155,20 @@ def test_a_block_is_shown_below_the_line_and_accepted_by_line_or_whole(editor):
     assert editor.lines == [*before[:-1], f"    {first}", *further]
     editor.keys("<Esc>uu")
     assert editor.lines == before
+
+
+def test_the_readmes_picture_shows_a_suggestion_and_where_it_came_from(
+    start, font, version, makes_readme_pictures
+):
+    editor = start("shop/mail.py", size=PICTURE_SIZE)
+    editor.until_ready()
+    editor.open("shop/reminders.py", REMIND)
+    editor.keys(r"<M-\>")
+    editor.until_suggested()
+    suggestion = editor.screen
+    editor.keys("<Tab><Esc>")
+    editor.ex("Crosslight explain")
+    editor.until(lambda: "shop/" in editor.screen.text and "%" in editor.screen.text, "definition")
+    if makes_readme_pictures and version == fetch_nvim.VERSIONS[0]:
+        draw([suggestion, editor.screen], font, PICTURE)
+    assert PICTURE.stat().st_size < MOST_PICTURE_BYTES
