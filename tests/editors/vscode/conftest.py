@@ -118,8 +118,10 @@ def open_file(window: Window, repository: Path) -> Iterator[Open]:
 
 
 def new_window(
-    running: Browser, pictures: Path, name: str = "", *, width: int = 1100, height: int = 700
+    running: Browser, pictures: Path, name: str = "", *, width: int = 1100, height: int = 700, scale: int = 1
 ) -> Window:
     """Return a window of a user who was never here."""
-    context = running.new_context(viewport={"width": width, "height": height}, color_scheme="dark")
+    context = running.new_context(
+        viewport={"width": width, "height": height}, device_scale_factor=scale, color_scheme="dark"
+    )
     return Window(context.new_page(), pictures, name)

@@ -74,7 +74,7 @@ class Window:
         """Open a file of the folder, with the cursor at a place counted from 1."""
         # the place is typed once the file is found, or nothing is found
         self._pick("Control+p", name, name.rpartition("/")[2], then=f":{line}:{column}")
-        self.until(lambda: self.place, lambda place: place == (line, column), "the cursor")
+        self.until(lambda: self.place[0], lambda shown: shown == line, "the cursor's line")
         # A new editor lacks the part that asks for suggestions until the window was idle once. Idle callbacks
         # are called in the order of their requests, so once ours is called, the editor is complete.
         self.page.evaluate("() => new Promise(requestIdleCallback)")
@@ -135,7 +135,7 @@ class Window:
 
     @property
     def place(self) -> tuple[int, int]:
-        """The cursor's line and column, counted from 1; zeros where there is no editor."""
+        """The cursor's line and column, counted from 1 as they are seen; zeros where there is no editor."""
         found = self.page.locator(".statusbar-item a", has_text="Ln ")
         words = found.inner_text().replace(",", "").split() if found.count() else []
         return (int(words[1]), int(words[3])) if len(words) >= 4 else (0, 0)
@@ -206,5 +206,5 @@ class Window:
         """Keep what the screen shows."""
         self._n_pictures += 1
         file = self._pictures / f"{self._name}{self._n_pictures:02} {step}.png"
-        self.page.screenshot(path=file)
+        self.page.screenshot(path=file, animations="disabled")
         return file
