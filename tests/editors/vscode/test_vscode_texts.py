@@ -81,12 +81,13 @@ def test_tab_indents_where_a_suggestion_begins_with_more_than_an_indentation(win
 
 def test_a_word_of_the_popup_is_gone_on_from(window, open_file):
     """The popup's selected word is what the suggestion completes."""
-    open_file("popup.rb", "# add_line, subtract_line\ndef bill(invoice)\n  invoice.|\nend\n")
+    lines = [f'  invoice.add_line("coffee {n}", {100 * n})' for n in range(1, 6)]
+    open_file("popup.rb", "\n".join(["def bill(invoice)", *lines, "  invoice.|", "end", ""]))
     window.type("add_l")
     popup = window.page.locator(".suggest-widget.visible .monaco-list-row.focused")
     popup.filter(has_text="add_line").wait_for()
     suggested = window.until_ghost(lambda ghost: ghost.startswith("ine"))
     window.picture("popup")
     window.press("Tab")
-    window.until(lambda: window.text[2], lambda line: line == "  invoice.add_line", "the line")
+    window.until(lambda: window.text[6], lambda line: line == "  invoice.add_line", "the line")
     window.until_ghost(lambda ghost: ghost == suggested.removeprefix("ine"))
