@@ -10,7 +10,6 @@ import pytest
 from command import Command, Homes
 from shop import write_shop
 
-
 # where tests are ended from outside, nothing may stay that holds a model
 _SETTINGS = "[engine]\nidle_s = 60\n\n[index]\nworker_idle_s = 60\n"
 

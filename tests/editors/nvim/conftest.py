@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -40,7 +41,14 @@ def pictures(artefacts: Path, version: str, request: pytest.FixtureRequest) -> P
 
 @pytest.fixture
 def start(
-    program: Path, at_home: Command, shop: Path, tmp_path: Path, font: Path, pictures: Path, request: Any
+    version: str,
+    program: Path,
+    at_home: Command,
+    shop: Path,
+    tmp_path: Path,
+    font: Path,
+    pictures: Path,
+    request: Any,
 ) -> Iterator[Callable[..., Editor]]:
     """Start Neovim in the shop, or elsewhere; its last screen is kept as a picture named after the test."""
     started: list[Editor] = []
@@ -61,8 +69,9 @@ def start(
 
         yield one
         for number, editor in enumerate(started):
-            name = request.node.originalname.removeprefix("test_")
-            draw([editor.screen], font, pictures / f"{name}{f'-{number}' if number else ''}.png")
+            case = re.sub(r"\W+", "_", request.node.callspec.id.removeprefix(version).lstrip("-"))
+            parts = [request.node.originalname.removeprefix("test_"), case, str(number or "")]
+            draw([editor.screen], font, pictures / f"{'-'.join(filter(None, parts))}.png")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import os
 import re
 import signal
 
-from test_nvim_suggestions import suggested
+from nvim_scenes import suggested
 
 
 def test_an_engine_that_is_killed_is_replaced_unseen(start, editor_homes):

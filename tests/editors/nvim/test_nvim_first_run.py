@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from nvim_editor import PLUGIN
-from test_nvim_suggestions import BLOCK
+from nvim_scenes import BLOCK
 
 
 def steps(language):

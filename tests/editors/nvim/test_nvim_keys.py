@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_nvim_suggestions import BILL, BLOCK, TYPED, suggested
+from nvim_scenes import BILL, BLOCK, TYPED, suggested
 
 OWN_MAPPING = 'vim.keymap.set("i", "<Tab>", "own", {})\n'
 OWN_EXPRESSION = 'vim.keymap.set("i", "<Tab>", function() return "ow" .. "n" end, { expr = true })\n'

@@ -5,43 +5,13 @@ from __future__ import annotations
 import fetch_nvim
 from nvim_editor import GHOST, PLUGIN
 from nvim_picture import draw
+from nvim_scenes import BILL, BLOCK, REMIND, TYPED, suggested
 
-BILL = """from shop.customer import Customer
-from shop.invoice import Invoice
-
-
-def bill(customer: Customer) -> Invoice:
-    invoice = Invoice(customer, "EUR")
-    |
-    return invoice
-"""
-BLOCK = """from shop.invoice import Invoice
-
-
-def print_all(invoices: list[Invoice]) -> None:
-    \"\"\"Print each invoice: the customer's name and email, and then its lines.\"\"\"
-    |"""
-REMIND = """from shop.customer import Customer
-from shop.invoice import Invoice
-from shop.mail import subject_of
-
-
-def remind(customer: Customer, invoices: list[Invoice]) -> None:
-    \"\"\"Print where to write, and the subject of a letter for each invoice.\"\"\"
-    |"""
 PICTURE = PLUGIN / "screenshot.png"
 PICTURE_SIZE = (92, 18)
 MOST_PICTURE_BYTES = 100_000
-TYPED = "invoice.add_"
 BEFORE = BILL.replace("|", TYPED).removesuffix("\n").split("\n")
 ROW = 6
-
-
-def suggested(editor, name="shop/billing.py"):
-    """Type what calls for a suggestion in a new file, and return the suggestion."""
-    editor.open(name, BILL)
-    editor.type(TYPED)
-    return editor.until_suggested()
 
 
 def test_what_is_typed_is_completed_from_the_repository(editor):

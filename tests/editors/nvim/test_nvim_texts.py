@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from nvim_scenes import BILL, TYPED
 from shop import write_shop
-from test_nvim_suggestions import BILL, TYPED
 
 INDENTED_BY_TABS = BILL.replace("    ", "\t")
 EMOJI = 'invoice.add_line("🧾 日本 e\u0301 👩‍👩‍👧", '
