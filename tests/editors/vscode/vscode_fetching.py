@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from pathlib import Path
 from typing import TypeVar
 
 sys.path.append(str(Path(__file__).parents[1]))  # pytest knows that folder; a script does not
-from fetching import Unavailable, fetched, unpack_debian
+from fetching import Unavailable, editors_folder, fetched, unpack_debian
 
 T = TypeVar("T")
 
@@ -43,6 +44,8 @@ _PACKED = (
     "CHANGELOG.md",
     "LICENSE",
 )
+_PACKAGES = "vscode-extension-"
+_KEPT_S = 24 * 60 * 60
 _NPM_QUIET = ("--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error")
 _BUILT_MODULES = ("node-pty", "@vscode/spdlog")  # terminals and logs; VS Code does without the others
 
@@ -170,7 +173,15 @@ def _package() -> Path:
             _run("npm", "run", "package", cwd=extension)
             shutil.copy2(extension / "dist" / "crosslight.vsix", folder)
 
-    return fetched(f"vscode-extension-{digest.hexdigest()[:16]}", pack) / "crosslight.vsix"
+    _forget_old_packages()
+    return fetched(f"{_PACKAGES}{digest.hexdigest()[:16]}", pack) / "crosslight.vsix"
+
+
+def _forget_old_packages() -> None:
+    """Remove what was packed of sources that were edited since; not what another run may be using."""
+    for folder in editors_folder().glob(f"{_PACKAGES}*/"):
+        if time.time() - folder.stat().st_mtime > _KEPT_S:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sources() -> Sequence[str]:
