@@ -50,7 +50,7 @@ def test_a_server_that_is_not_installed_is_said_once_and_by_the_health_check(sta
 
 def test_a_model_that_is_not_installed_is_said_with_its_cure(start, editor_homes):
     editor = start("shop/mail.py", command=editor_homes.new())
-    editor.until(lambda: "is not installed" in editor.messages, "message")  # and no key needs to be pressed
-    assert editor.status == "error"
+    editor.until(lambda: "model pull" in editor.messages, "message")  # on one line: no key is needed
+    editor.until(lambda: editor.status == "error", "status of an error")
     editor.ex("Crosslight status")
     editor.until(lambda: "crosslight model pull" in "\n".join(editor.lines), "cure")
