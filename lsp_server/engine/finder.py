@@ -25,7 +25,7 @@ from lsp_server.engine.channels import PipeChannel, SocketChannel
 from lsp_server.engine.errors import EngineError, GoneError, HangsError, MalformedError
 from lsp_server.engine.greeting import GREETING_METHOD, PROTOCOL
 from lsp_server.engine.jsonrpc import parse, request
-from lsp_server.engine.killing import kill
+from lsp_server.engine.killing import effort_of, is_at_work, kill
 from lsp_server.engine.one_at_a_time import one_at_a_time
 from lsp_server.engine.proxy import EngineLink
 
@@ -123,7 +123,8 @@ class EngineFinder:
             meeting: Where the engine answers.
             command: What becomes the engine.
             start_s: How long it may take until it answers.
-            silent_s: How long one that runs may be silent when it is greeted; then it is killed.
+            silent_s: How long one that runs may be silent when it is greeted; then it is killed, unless it
+                works.
         """
         self._meeting = meeting
         self._command = command
@@ -151,13 +152,13 @@ class EngineFinder:
 
         Raises:
             GoneError: It was just ending.
-            HangsError: It does not answer, and which process it is cannot be told.
+            HangsError: It does not answer, but works; or which process it is cannot be told.
             EngineError: What listens there is no engine.
         """
         try:
             found = greet(self._meeting, "editor", self._silent_s)
         except HangsError as error:
-            if error.pid is None:
+            if error.pid is None or is_at_work(error.pid):
                 raise
             kill(error.pid)
             return None
@@ -166,7 +167,8 @@ class EngineFinder:
         channel, answer = found
         notice = answer.get("notice")
         pid = answer.get("pid") if sys.platform == "win32" else channel.pid
-        return EngineLink(channel, notice if isinstance(notice, str) else None, partial(kill, pid))
+        told = notice if isinstance(notice, str) else None
+        return EngineLink(channel, told, partial(kill, pid), partial(effort_of, pid))
 
     def _start(self) -> EngineLink:
         """Start an engine, unless someone else is doing so, and wait until it answers."""

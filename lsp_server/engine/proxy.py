@@ -37,6 +37,8 @@ class EngineLink:
     """What the engine wants the user to know."""
     kill: Callable[[], None] = lambda: None
     """Ends its process, which answers no more."""
+    effort: Callable[[], float | None] = lambda: None
+    """Returns what its process has done since it began; see `killing.effort_of`."""
 
 
 class EngineSource(Protocol):
@@ -71,7 +73,7 @@ class Patience:
     look_s: float = 5.0
     """Between two looks at an engine that somebody waits for; the first one that finds it silent asks it."""
     max_silent_looks: int = 5
-    """After that one; then the engine hangs."""
+    """After that one; then the engine hangs, unless it works."""
 
     @property
     def silence_s(self) -> float:
@@ -247,11 +249,15 @@ class Proxy:
         """End an engine that hangs, so that another one can take its place."""
         while not self._over.wait(self._patience.look_s):
             with self._deciding:
-                engine, link = self._engine, self._link
-                if engine is None or link is None or self._hangs:
+                engine, link, pulse = self._engine, self._link, self._pulse
+            if engine is None or link is None:
+                continue
+            effort_s = link.effort() if pulse.is_silent else None
+            with self._deciding:
+                if self._link is not link or self._hangs:
                     continue
                 is_waited_for = self._listens and (self._conversation.is_waiting or engine.is_waiting)
-                state = self._pulse.look(is_waited_for=is_waited_for)
+                state = pulse.look(is_waited_for=is_waited_for, effort_s=effort_s)
                 self._hangs |= state is State.HANGS
                 if state is State.SILENT:
                     engine.put([self._conversation.ask_alive()])

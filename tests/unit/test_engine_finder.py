@@ -133,3 +133,24 @@ def test_a_process_that_dies_inside_lets_the_next_one_in(tmp_path: Path) -> None
     assert ran.stdout == b"inside\n"
     with one_at_a_time(file, 0):
         pass
+
+
+def test_an_engine_that_is_silent_but_works_is_not_killed(meeting: Rendezvous) -> None:
+    program = (
+        "import socket, sys\n"
+        "listener = socket.socket(socket.AF_UNIX)\n"
+        "listener.bind(sys.argv[1])\n"
+        "listener.listen()\n"
+        "print(flush=True)\n"
+        "while True: pass\n"
+    )
+    command = [sys.executable, "-c", program, meeting.address]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as busy:
+        assert busy.stdout is not None
+        busy.stdout.readline()
+        try:
+            with pytest.raises(HangsError, match=f"process {busy.pid}"):
+                EngineFinder(meeting, silent_s=0.05).connect()
+            assert busy.poll() is None
+        finally:
+            busy.kill()
