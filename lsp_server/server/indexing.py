@@ -118,6 +118,8 @@ class RepositoryIndex:
         self._is_running = self._is_run_cancelled = self._is_stopping = False
         self.buffers = Overlaying(self._overlay)
         """Open ones, which retrieval sees in place of their files."""
+        self._untold: dict[str, str | None] = {}
+        """Of them, what is to be told once there is somebody to be told."""
         self._last_change = 0.0
         self._retry_s = 0.0
         self._thread = threading.Thread(target=self._work, name=f"index-{root.name}", daemon=True)
@@ -187,9 +189,28 @@ class RepositoryIndex:
             self._thread.join(timeout_s)
 
     def _overlay(self, path: str, text: str | None) -> None:
+        with self._changed:
+            if (asker := self._asker) is None:
+                self._untold[path] = text
+        if asker is not None:
+            self._tell_overlay(asker, path, text)
+
+    def _tell_overlay(self, asker: IndexAsker, path: str, text: str | None) -> None:
+        with contextlib.suppress(IndexerError):
+            asker.overlay(self.root, path, text)
+
+    def _opened(self) -> IndexAsker:
+        """Return what is asked, from the first time on connected and told of the buffers that wait."""
         if self._asker is not None:
-            with contextlib.suppress(IndexerError):
-                self._asker.overlay(self.root, path, text)
+            return self._asker
+        asker = self._connect()
+        while True:
+            with self._changed:
+                if not self._untold:
+                    self._asker = asker
+                    return asker
+                path, text = self._untold.popitem()
+            self._tell_overlay(asker, path, text)
 
     def _ask_for_run(self, *, force: bool = False) -> None:
         self._wants_run = "forced" if force or self._wants_run == "forced" else "yes"
@@ -198,12 +219,11 @@ class RepositoryIndex:
         while (task := self._next_task()) is not None:
             run, paths = task
             try:
-                if self._asker is None:
-                    self._asker = self._connect()
+                asker = self._opened()
                 if run != "no":
-                    self._run(self._asker, force=run == "forced")
+                    self._run(asker, force=run == "forced")
                 else:
-                    self._asker.update(self.root, paths)
+                    asker.update(self.root, paths)
                 self._on_update()
             except _CancelledRun:
                 self._become(

@@ -1,5 +1,6 @@
 """A repository's index in the background: nothing that changes is lost, whatever fails."""
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -109,6 +110,23 @@ def test_before_it_is_open_nothing_is_retrieved_and_nothing_waits():
             started.index.related(RelatedQuery("a.py", 1))
         with ThreadPoolExecutor(1) as aside:
             started.index.buffers.put("a.py", "x", aside)
+
+
+def test_buffers_that_were_edited_before_it_was_open_are_told_of_then():
+    asker, may_connect, told = FakeIndex(), threading.Event(), []
+
+    def connect():
+        assert may_connect.wait(PATIENCE_S)
+        return asker
+
+    asker.overlay = lambda _, path, text: told.append((path, text))
+    with Started(asker, connect) as started:
+        with ThreadPoolExecutor(1) as aside:
+            for path, text in (("a.py", "x"), ("b.py", "y"), ("a.py", "z")):
+                started.index.buffers.put(path, text, aside)
+        may_connect.set()
+        assert started.index.wait_until_idle(PATIENCE_S)
+    assert sorted(told) == [("a.py", "z"), ("b.py", "y")]
 
 
 def test_a_buffer_that_was_just_edited_is_read_before_anything_is_retrieved():
