@@ -179,7 +179,7 @@ class CrosslightServer(ConnectionServer):
 
     def _note_index(self, state: IndexState) -> None:
         index = self.host.index_of(state.root)
-        if index is None:
+        if index is None or state.root not in self._roots:  # told before it was closed, which others have not
             return
         self.editor.on_index(state, index.cancel_run)
         if state.kind == "ready":

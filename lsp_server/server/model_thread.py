@@ -166,6 +166,8 @@ class ModelThread:
             self._thread.join(timeout_s)
 
     def _cancel(self, job: Job[object]) -> None:
+        if job.is_cancelled.is_set():
+            return  # each keystroke may try that again
         job.is_cancelled.set()
         if job in self._jobs:
             self._jobs.remove(job)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from itertools import islice
 from typing import Final
 
 __all__ = ["RecentEdits"]
@@ -29,7 +30,7 @@ class RecentEdits:
 
         Numbers are those of the time: lines that moved since may be there twice, and are as good as others.
         """
-        edited = list(lines)
+        edited = list(islice(lines, _MOST_OF_AN_EDIT + 1))
         if len(edited) > _MOST_OF_AN_EDIT:
             return
         for number, line in enumerate(edited, start=first):

@@ -263,7 +263,8 @@ class Session:
         except Cancelled:
             raise _Nothing("cancelled") from None
         except ModelUnavailableError:
-            raise _Nothing(_MODEL_REASONS[self.host.model.state.kind]) from None
+            # it may have been loaded since
+            raise _Nothing(_MODEL_REASONS.get(self.host.model.state.kind, "model_loading")) from None
         except Exception as error:
             # what it was about stands in the error's text, perhaps: users' code is for the debug level
             log.error("a completion failed: %s", type(error).__name__)  # noqa: TRY400

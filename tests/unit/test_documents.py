@@ -218,3 +218,10 @@ def test_only_the_last_lines_are_kept():
     for number in range(40):
         edits.note("a", number, [f"line {number}"])
     assert edits.of("a").split("\n") == [f"line {number}" for number in range(8, 40)]
+
+
+def test_of_a_long_edit_no_more_lines_are_read_than_tell_that_it_is_long():
+    edits, lines = RecentEdits(), iter(["x"] * 1000)
+    edits.note("a", 0, lines)
+    assert len(list(lines)) > 900
+    assert edits.of("a") == ""

@@ -68,6 +68,23 @@ def test_cancelling_one_job_leaves_the_next_alone(model, thread):
     assert second.future.result(PATIENCE_S) == "fake"
 
 
+def test_a_job_that_does_not_end_at_once_is_cancelled_by_one_thread(thread):
+    began, may_end = threading.Event(), threading.Event()
+
+    def work(_):
+        began.set()
+        assert may_end.wait(PATIENCE_S)
+
+    job = thread.submit(work)
+    assert began.wait(PATIENCE_S)
+    for _ in range(20):
+        thread.cancel(job)
+    n_cancelling = sum(one.name == "cancel" for one in threading.enumerate())
+    may_end.set()
+    assert n_cancelling == 1
+    assert thread.wait_until_idle(PATIENCE_S)
+
+
 def test_what_is_computed_ahead_gives_way_at_once(model, thread):
     ahead = held(model, thread, ahead=True)
     job = thread.submit(lambda model: model.name)
