@@ -1,12 +1,12 @@
 """Tells an engine that hangs from one that is busy.
 
 Nothing long ever runs in an engine's event loop, so it answers nearly always, whatever is loaded or computed
-in its threads. But a model's session is made, and a device set up, while no other thread of the interpreter
-may run; from a slow disk that takes its time, and so does everything where memory is short. So one that
-somebody waits for, and that stays silent even when it is asked whether it is there, hangs once it has done
-nothing for some time: it was stopped, or is stuck. One that works meanwhile is given longer. Time is counted
-in looks, not in seconds: while the machine sleeps, or has none left for this process, nobody looks, and the
-engine had none either.
+in its threads. But some calls into native code let no other thread of the interpreter run (a vocabulary is
+read for most of a second, a GPU's libraries from a cold disk for much longer), and where memory is short
+everything takes its time. So one that somebody waits for, and that stays silent even when it is asked whether
+it is there, hangs once it has done nothing for some time: it was stopped, or is stuck. One that works
+meanwhile is given longer. Time is counted in looks, not in seconds: while the machine sleeps, or has none left
+for this process, nobody looks, and the engine had none either.
 """
 
 from __future__ import annotations
