@@ -5,8 +5,8 @@ in its threads. But some calls into native code let no other thread of the inter
 read for most of a second, a GPU's libraries from a cold disk for much longer), and where memory is short
 everything takes its time. So one that somebody waits for, and that stays silent even when it is asked whether
 it is there, hangs once it has done nothing for some time: it was stopped, or is stuck. One that works
-meanwhile is given longer. Time is counted in looks, not in seconds: while the machine sleeps, or has none left
-for this process, nobody looks, and the engine had none either.
+meanwhile is given longer. Time is counted in looks, not in seconds: while the machine sleeps, or has none
+left for this process, nobody looks, and the engine had none either.
 """
 
 from __future__ import annotations
