@@ -175,7 +175,6 @@ class Session:
             and not known.is_outdated(completion.n_edits_elsewhere)
         ):
             self._note(Answer(request.uri, known.reason, "known", (time.monotonic() - started) * 1e3))
-            self.traces.shown_again(known.id)
             return self._offer(cursor, known)
         if stands_before_text(cursor.prefix, cursor.suffix):
             raise _Nothing("before_text")  # also when it was asked by hand: no text would be fit for it
@@ -277,6 +276,8 @@ class Session:
     def _offer(self, cursor: _Cursor, known: Known) -> Suggestion | None:
         """Return a known suggestion as what is shown, None where nothing is."""
         suggestion = _suggestion(cursor, known)
+        if suggestion is not None:
+            self.traces.shown(known.id)
         if suggestion is not None and self.options.statistics and self.last is not None:
             language = cursor.document.language or cursor.document.language_id
             self.fates.offered(suggestion, language, self.last.source, self.last.latency_ms)
