@@ -138,6 +138,7 @@ def notebook_did_close(ls: CrosslightServer, params: types.DidCloseNotebookDocum
     ls.session.documents.close_notebook(params.notebook_document.uri)
     for closed in params.cell_text_documents:
         ls.session.closed(closed.uri)
+    ls.close_repositories()
 
 
 async def did_change_configuration(ls: CrosslightServer, params: types.DidChangeConfigurationParams) -> None:

@@ -128,6 +128,33 @@ def test_the_index_is_asked_for_each_completion_of_its_repository(tmp_path):
     serve(test, index=index, model=model)
 
 
+def test_a_repository_is_given_up_with_the_last_notebook_in_it(tmp_path):
+    shop, other = tmp_path / "shop", tmp_path / "other"
+    shop.mkdir()
+    (other / ".git").mkdir(parents=True)
+
+    async def test(client):
+        await client.initialize(shop)
+        notebook, cell = (other / "n.ipynb").as_uri(), f"vscode-notebook-cell:{other}/n.ipynb#0"
+        client.notify("notebookDocument/didOpen", {
+            "notebookDocument": {
+                "uri": notebook, "notebookType": "jupyter-notebook", "version": 1,
+                "cells": [{"kind": 2, "document": cell}],
+            },
+            "cellTextDocuments": [{"uri": cell, "languageId": "python", "version": 1, "text": ""}],
+        })  # fmt: skip
+        for is_open in (True, False):
+            status = await client.command("crosslight.status")
+            roots = [str(other)] if is_open else []
+            assert [row["root"] for row in status["repositories"]] == [*roots, str(shop)]
+            client.notify(
+                "notebookDocument/didClose",
+                {"notebookDocument": {"uri": notebook}, "cellTextDocuments": [{"uri": cell}]},
+            )
+
+    serve(test, index=FakeIndex())
+
+
 def test_cells_are_documents_that_see_what_stands_before_them(tmp_path):
     model = FakeModel()
 
