@@ -14,6 +14,7 @@ import {
   type Middleware,
   ResponseError,
   RevealOutputChannelOn,
+  State,
   type StaticFeature,
   WorkDoneProgressCreateRequest,
 } from "vscode-languageclient/node";
@@ -36,10 +37,13 @@ export interface ClientParts {
 
 export class CrosslightClient extends LanguageClient {
   readonly bars: Bars = new Bars(this);
+  private readonly life: { isEnded: boolean };
 
   constructor(parts: ClientParts) {
+    const life = { isEnded: false };
     const run = { command: parts.file, args: ["serve"], options: { cwd: os.homedir() } };
-    super("crosslight", "Crosslight", run, optionsOf(parts));
+    super("crosslight", "Crosslight", run, optionsOf(parts, life));
+    this.life = life;
     super.registerFeature(this.bars);
   }
 
@@ -60,6 +64,16 @@ export class CrosslightClient extends LanguageClient {
     super.error(message, data, false);
   }
 
+  /** End the server for good; one that is still starting, which cannot be told, is killed. */
+  async end(): Promise<void> {
+    this.life.isEnded = true;
+    if (this.state === State.Starting) {
+      this.serverProcess?.kill();
+    } else {
+      await this.dispose();
+    }
+  }
+
   /** Run one of the server's commands. */
   async execute<T>(command: string, ...arguments_: unknown[]): Promise<T> {
     return await this.sendRequest(ExecuteCommandRequest.method, { command, arguments: arguments_ });
@@ -77,7 +91,8 @@ export function isLost(error: unknown): boolean {
   return isRejected || error instanceof ConnectionError;
 }
 
-function optionsOf({ log, settings, crashes, middleware, onGaveUp }: ClientParts): LanguageClientOptions {
+function optionsOf(parts: ClientParts, life: { readonly isEnded: boolean }): LanguageClientOptions {
+  const { log, settings, crashes, middleware, onGaveUp } = parts;
   return {
     documentSelector: SCHEMES.map((scheme) => ({ scheme })),
     initializationOptions: settings,
@@ -99,6 +114,9 @@ function optionsOf({ log, settings, crashes, middleware, onGaveUp }: ClientParts
     errorHandler: {
       error: () => ({ action: ErrorAction.Continue, handled: true }),
       closed: () => {
+        if (life.isEnded) {
+          return { action: CloseAction.DoNotRestart, handled: true };
+        }
         if (crashes.mayRestart()) {
           return { action: CloseAction.Restart, handled: true };
         }

@@ -7,6 +7,7 @@ import { Lifecycle } from "./lifecycle";
 import { disabledLanguages, SERVER_PATH, serverSettingNames } from "./settings";
 import { StatusBar } from "./statusBar";
 import { Store } from "./store";
+import { Wakening } from "./wakening";
 
 let lifecycle: Lifecycle | undefined;
 
@@ -19,6 +20,7 @@ export function activate(context: vscode.ExtensionContext): void {
     log.debug(`state: ${display.state}`);
     void vscode.commands.executeCommand("setContext", "crosslight.state", display.state);
   });
+  const wakening = new Wakening((command) => vscode.commands.executeCommand(command));
   const ownFolder = path.join(context.globalStorageUri.fsPath, "server");
   const { packageJSON } = context.extension;
   lifecycle = new Lifecycle({
@@ -27,14 +29,22 @@ export function activate(context: vscode.ExtensionContext): void {
     ownFolder,
     version: packageJSON.version,
     settingNames: serverSettingNames(packageJSON),
+    wakening,
     onAccepted: () => void noteAccepted(context),
   });
   const explanation = new Explanation();
   const commands = registerCommands({ context, lifecycle, store, log, explanation, ownFolder });
-  context.subscriptions.push(log, statusBar, explanation, ...commands, ...listeners(lifecycle, store));
+  context.subscriptions.push(
+    log,
+    statusBar,
+    explanation,
+    ...commands,
+    ...listeners(lifecycle, store, wakening),
+  );
   const hasAccepted = context.globalState.get("accepted", false);
   void vscode.commands.executeCommand("setContext", "crosslight.accepted", hasAccepted);
   lookAround(store);
+  void wakening.activated(vscode.window.activeTextEditor?.document);
   void lifecycle.restart();
 }
 
@@ -43,10 +53,13 @@ export async function deactivate(): Promise<void> {
   await lifecycle?.stop();
 }
 
-function listeners(lifecycle: Lifecycle, store: Store): vscode.Disposable[] {
+function listeners(lifecycle: Lifecycle, store: Store, wakening: Wakening): vscode.Disposable[] {
   const { workspace, window } = vscode;
   return [
-    window.onDidChangeActiveTextEditor(() => lookAround(store)),
+    window.onDidChangeActiveTextEditor((editor) => {
+      lookAround(store);
+      void wakening.activated(editor?.document);
+    }),
     workspace.onDidOpenTextDocument(() => lookAround(store)), // its language may have changed
     workspace.onDidChangeConfiguration((event) => {
       if (event.affectsConfiguration(SERVER_PATH)) {
@@ -70,6 +83,9 @@ function lookAround(store: Store): void {
 }
 
 async function noteAccepted(context: vscode.ExtensionContext): Promise<void> {
+  if (context.globalState.get("accepted", false)) {
+    return;
+  }
   await vscode.commands.executeCommand("setContext", "crosslight.accepted", true);
   await context.globalState.update("accepted", true);
 }

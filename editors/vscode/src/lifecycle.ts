@@ -8,9 +8,11 @@ import { showMessage } from "./messages";
 import { DidChangeStatus } from "./protocol";
 import { findServer, type Search } from "./server";
 import { serverPath, serverSettings } from "./settings";
+import { isModelReady } from "./state";
 import type { Store } from "./store";
 import { Suggestions } from "./suggestions";
 import { isOlder } from "./versions";
+import type { Wakening } from "./wakening";
 
 /** What the server needs of the rest. */
 export interface Surroundings {
@@ -21,6 +23,7 @@ export interface Surroundings {
   /** The extension's version, which is the server's, too. */
   readonly version: string;
   readonly settingNames: readonly string[];
+  readonly wakening: Wakening;
   readonly onAccepted: () => void;
 }
 
@@ -28,6 +31,7 @@ export class Lifecycle implements vscode.Disposable {
   private readonly crashes = new CrashCount();
   private client: CrosslightClient | undefined;
   private suggestions: Suggestions | undefined;
+  private isModelReady = false;
   private turn: Promise<void> = Promise.resolve();
 
   constructor(private readonly around: Surroundings) {}
@@ -45,6 +49,9 @@ export class Lifecycle implements vscode.Disposable {
   /** Start the server, or start it anew; one after the other, however often it is asked for. */
   async restart(): Promise<void> {
     this.crashes.forget();
+    if (this.running === undefined) {
+      void this.stop(); // what hangs while it starts would keep its turn for ever
+    }
     const before = this.turn;
     this.turn = (async () => {
       await before.catch(() => undefined); // whoever asked for it was told
@@ -71,7 +78,7 @@ export class Lifecycle implements vscode.Disposable {
     this.suggestions?.dispose();
     this.suggestions = undefined;
     try {
-      await client?.dispose();
+      await client?.end();
     } catch (error) {
       this.around.log.debug(`the server did not end as it should: ${error}`);
     }
@@ -96,6 +103,10 @@ export class Lifecycle implements vscode.Disposable {
     this.client = client;
     try {
       await client.start();
+      if (this.client !== client) {
+        await client.end(); // it was given up before it had a process to kill
+        return;
+      }
       this.compareVersions(client.initializeResult?.serverInfo?.version);
     } catch (error) {
       if (!isLost(error)) {
@@ -106,7 +117,7 @@ export class Lifecycle implements vscode.Disposable {
 
   private newClient(file: string): CrosslightClient {
     const { log, store, settingNames } = this.around;
-    const suggestions = new Suggestions(log, () => this.client);
+    const suggestions = new Suggestions(log, () => this.client, this.around.wakening);
     this.suggestions = suggestions;
     const client: CrosslightClient = new CrosslightClient({
       file,
@@ -119,8 +130,10 @@ export class Lifecycle implements vscode.Disposable {
     client.onNotification(ShowMessageNotification.type, (params) => void showMessage(params));
     client.onNotification(DidChangeStatus, (status) => {
       store.update({ status });
-      const isReady = status.kind !== "Error" && !(status.busy && status.message.startsWith("loading"));
-      void vscode.commands.executeCommand("setContext", "crosslight.modelReady", isReady);
+      if (!this.isModelReady && isModelReady(status)) {
+        this.isModelReady = true; // told once: a status comes with every key
+        void vscode.commands.executeCommand("setContext", "crosslight.modelReady", true);
+      }
     });
     client.onDidChangeState(({ newState }) => {
       if (this.client === client && newState === ClientState.Running) {

@@ -64,6 +64,11 @@ export function display(facts: Facts): Display {
   return switchedOff(facts) ?? atWork(facts);
 }
 
+/** Whether the model is there and loaded; of one that is only starting or at rest that is not known. */
+export function isModelReady({ kind, busy, message }: ServerStatus): boolean {
+  return kind === "Normal" && !(busy && /^(starting|loading)/.test(message));
+}
+
 /** Whether the user may resume what they paused or cancelled. */
 export function isPaused({ status }: Facts): boolean {
   return status?.kind === "Inactive" && /^(paused|loading)/.test(status.message);

@@ -4,6 +4,7 @@ import type { Middleware } from "vscode-languageclient/node";
 import type { CrosslightClient } from "./client";
 import { type Fate, Feedback, type Offer } from "./feedback";
 import { ACCEPT, DidPartiallyAcceptCompletion, DidShowCompletion, type ToldItem } from "./protocol";
+import type { Wakening } from "./wakening";
 
 /** A suggestion that stands for so long was seen. */
 const SEEN_AFTER_MS = 100;
@@ -12,6 +13,12 @@ const MOST_KEPT = 64;
 export class Suggestions implements vscode.Disposable {
   readonly middleware: Middleware = {
     provideInlineCompletionItems: async (document, position, context, token, next) => {
+      if (
+        context.triggerKind === vscode.InlineCompletionTriggerKind.Automatic &&
+        this.wakening.asks(document)
+      ) {
+        return null;
+      }
       const answer = await next(document, position, context, token);
       if (!token.isCancellationRequested) {
         this.answered(document, position, answer);
@@ -30,13 +37,17 @@ export class Suggestions implements vscode.Disposable {
   constructor(
     private readonly log: vscode.LogOutputChannel,
     private readonly client: () => CrosslightClient | undefined,
+    private readonly wakening: Wakening,
   ) {}
 
   /** Tell the server that a whole suggestion was accepted. */
   async accepted(id: string): Promise<void> {
     this.feedback.withdrawn();
     this.log.debug(`accepted: ${id}`);
-    await this.client()?.execute(ACCEPT, id);
+    const client = this.client();
+    if (client?.isRunning()) {
+      await client.execute(ACCEPT, id);
+    }
   }
 
   dispose(): void {

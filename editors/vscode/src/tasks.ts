@@ -73,16 +73,23 @@ async function run(name: string, commands: readonly Command[]): Promise<boolean>
 }
 
 async function exitCode(task: vscode.Task): Promise<number | undefined> {
+  const isIt = (other: vscode.Task) => other.name === task.name && other.source === task.source;
+  const listening: vscode.Disposable[] = [];
   const ended = new Promise<number | undefined>((resolve) => {
-    const listening = vscode.tasks.onDidEndTaskProcess(({ execution, exitCode: code }) => {
-      if (execution.task.name === task.name && execution.task.source === task.source) {
-        listening.dispose();
-        resolve(code);
-      }
-    });
+    listening.push(
+      vscode.tasks.onDidEndTaskProcess(({ execution, exitCode: code }) => {
+        if (isIt(execution.task)) {
+          resolve(code);
+        }
+      }),
+    );
   });
-  await vscode.tasks.executeTask(task);
-  return await ended;
+  try {
+    await vscode.tasks.executeTask(task);
+    return await ended;
+  } finally {
+    vscode.Disposable.from(...listening).dispose();
+  }
 }
 
 /** Return the server's package that the extension brings along. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import {
   display,
+  isModelReady,
   isPaused,
   modelCommand,
   type Facts,
@@ -105,6 +106,15 @@ test("what a missing model is fetched by is read off what the server told, and n
   for (const [text, expected] of cases) {
     assert.deepEqual(modelCommand(text), expected, text);
   }
+});
+
+test("the model is ready once the server says so, not while it starts, loads or rests", () => {
+  assert.ok(isModelReady(READY));
+  assert.ok(isModelReady(status("indexing shop: 42 %", true)));
+  assert.ok(!isModelReady(status("starting the engine", true)));
+  assert.ok(!isModelReady(status("loading the model", true)));
+  assert.ok(!isModelReady(status("paused", false, "Inactive")));
+  assert.ok(!isModelReady(status("it is not installed", false, "Error")));
 });
 
 test("a screen reader says the state, and of an error the cause", () => {
