@@ -56,3 +56,4 @@ gpu: $(BIN)/crosslight ## Put the CUDA build of onnxruntime in the CPU build's p
 
 clean: ## Remove what the build made here (models and indexes stay; see `crosslight cache`)
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf editors/vscode/node_modules editors/vscode/dist editors/vscode/server
