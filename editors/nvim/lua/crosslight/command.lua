@@ -50,9 +50,8 @@ function M.run(typed)
   local name = typed.fargs[1] or "status"
   local subcommand = SUBCOMMANDS[name]
   if not subcommand then
-    local known = table.concat(names(), ", ")
     return vim.notify(
-      ("Crosslight: `%s` is no command; there are %s"):format(name, known),
+      ("Crosslight: `%s` is no command; :help crosslight-commands"):format(name),
       vim.log.levels.ERROR
     )
   end
@@ -62,14 +61,17 @@ end
 --- Return what a word behind `:Crosslight` may become.
 ---@param word string
 ---@param line string
+---@param n_bytes integer of the line before the cursor
 ---@return string[]
-function M.complete(word, line)
-  local before = vim.split(vim.trim(line:sub(1, #line - #word)), "%s+")
+function M.complete(word, line, n_bytes)
+  local is_command, typed = pcall(vim.api.nvim_parse_cmd, line:sub(1, n_bytes), {})
+  local words = is_command and typed.args or {}
+  local n_before = #words - (word == "" and 0 or 1)
   local choices = {}
-  if #before == 1 then
+  if n_before == 0 then
     choices = names()
-  elseif #before == 2 and SUBCOMMANDS[before[2]] then
-    choices = SUBCOMMANDS[before[2]].arguments or {}
+  elseif n_before == 1 and SUBCOMMANDS[words[1]] then
+    choices = SUBCOMMANDS[words[1]].arguments or {}
   end
   return vim.tbl_filter(function(one)
     return vim.startswith(one, word)

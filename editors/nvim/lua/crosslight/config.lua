@@ -168,7 +168,7 @@ function M.read(given)
   if given ~= nil and type(given) ~= "table" then
     return settings, { "setup() takes a table" }
   end
-  for name, value in vim.spairs(given or {}) do
+  for name, value in pairs(given or {}) do
     local rule = RULES[name]
     if rule == nil then
       table.insert(problems, ("%s is no setting"):format(name))
@@ -180,6 +180,7 @@ function M.read(given)
       settings[name] = value
     end
   end
+  table.sort(problems)
   return settings, problems
 end
 

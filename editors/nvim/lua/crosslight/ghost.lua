@@ -49,7 +49,7 @@ end
 function M.draw(bufnr, left, hint)
   M.clear(bufnr)
   local tabstop = vim.bo[bufnr].tabstop
-  local column = vim.fn.virtcol(".") - 1
+  local column = vim.fn.virtcol(".", true)[1] - 1
   local lines = vim.split(left.text, "\n", { plain = true })
   local first, replaced, rest = lines[1], left.after:sub(1, left.replaced), left.after:sub(left.replaced + 1)
   local parts = suggestion.parts(first, replaced)

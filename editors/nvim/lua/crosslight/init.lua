@@ -24,7 +24,26 @@ end
 
 local function on_detach(event)
   if is_ours(event.data.client_id) then
+    require("crosslight.inline").clear()
     require("crosslight.keys").unmap(event.buf)
+  end
+end
+
+--- Have the keys before what a file type's settings mapped, which come anew with |:edit|.
+local function on_file_type(event)
+  if vim.api.nvim_buf_is_valid(event.buf) and require("crosslight.server").client(event.buf) then
+    require("crosslight.keys").map(event.buf)
+  end
+end
+
+--- Have the keys of new settings in buffers that are served already.
+local function remap()
+  local keys = require("crosslight.keys")
+  for _, client in ipairs(vim.lsp.get_clients({ name = require("crosslight.server").NAME })) do
+    for bufnr in pairs(client.attached_buffers) do
+      keys.unmap(bufnr)
+      keys.map(bufnr)
+    end
   end
 end
 
@@ -39,18 +58,20 @@ function M.setup(settings)
   config.current, problems = config.read(settings)
   if #problems > 0 then
     local list = table.concat(problems, "; ")
-    vim.notify("Crosslight: " .. list .. " (`:help crosslight-config`)", vim.log.levels.WARN)
+    require("crosslight.status").say(2, ("Crosslight: %s; :help crosslight-config"):format(list))
   end
   vim.g.crosslight_did_setup = true
   local group = vim.api.nvim_create_augroup("crosslight", {})
   vim.api.nvim_create_autocmd("LspAttach", { group = group, callback = on_attach })
   vim.api.nvim_create_autocmd("LspDetach", { group = group, callback = on_detach })
+  vim.api.nvim_create_autocmd("FileType", { group = group, callback = vim.schedule_wrap(on_file_type) })
   vim.api.nvim_create_autocmd("ColorScheme", {
     group = group,
     callback = require("crosslight.ghost").set_highlights,
   })
   require("crosslight.ghost").set_highlights()
   require("crosslight.keys").define()
+  remap()
   require("crosslight.inline").listen(group)
   require("crosslight.server").enable()
 end

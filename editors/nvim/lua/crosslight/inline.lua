@@ -8,6 +8,7 @@ local ghost = require("crosslight.ghost")
 local menu = require("crosslight.menu")
 local request = require("crosslight.request")
 local server = require("crosslight.server")
+local status = require("crosslight.status")
 local suggestion = require("crosslight.suggestion")
 
 local M = {}
@@ -25,9 +26,10 @@ local told = {}
 local n_told = 0
 local MOST_TOLD = 500
 
+--- Return whether what is typed now goes where the cursor is; with 'virtualedit' it may be beyond the line's end.
 ---@return boolean
 local function is_inserting()
-  return vim.api.nvim_get_mode().mode:sub(1, 1) == "i"
+  return vim.api.nvim_get_mode().mode:sub(1, 1) == "i" and vim.fn.getpos(".")[4] == 0
 end
 
 ---@param name string
@@ -124,10 +126,7 @@ end
 local function tell_why_not()
   server.run("status", nil, function(answer)
     local why = vim.tbl_get(answer or {}, "last", "explanation")
-    vim.notify(
-      "Crosslight: no suggestion" .. (type(why) == "string" and ": " .. why or ""),
-      vim.log.levels.INFO
-    )
+    status.say(3, "Crosslight: no suggestion" .. (type(why) == "string" and ": " .. why or ""))
   end)
 end
 
@@ -165,10 +164,10 @@ end
 --- Follow a change of the text, the cursor or the menu.
 ---@param is_forced? boolean whether nothing needs to have changed
 function M.refresh(is_forced)
-  if not is_inserting() or not server.client() then
+  if not server.client() then
     return
   end
-  if not M.may_show(shown and shown.is_invoked) then
+  if not is_inserting() or not M.may_show(shown and shown.is_invoked) then
     return M.clear()
   end
   if not is_forced and request.was_asked() then
@@ -190,9 +189,16 @@ end
 
 --- Ask by hand.
 function M.trigger()
-  if is_inserting() then
-    ask(request.INVOKED)
+  local why_not
+  if not is_inserting() then
+    why_not = "suggestions are for insert mode"
+  elseif not server.client() then
+    why_not = server.why_not(0) or "the server does not run"
   end
+  if why_not then
+    return status.say(3, "Crosslight: no suggestion: " .. why_not)
+  end
+  ask(request.INVOKED)
 end
 
 --- Return what is shown at the cursor.
@@ -322,28 +328,32 @@ end
 --- Follow the editor's events.
 ---@param group integer of the autocommands
 function M.listen(group)
-  vim.api.nvim_create_autocmd({ "InsertEnter", "CursorMovedI", "TextChangedI", "TextChangedP" }, {
+  vim.api.nvim_create_autocmd({ "CursorMovedI", "TextChangedI", "TextChangedP" }, {
     group = group,
     callback = function()
       M.refresh()
     end,
   })
+  -- InsertEnter comes before the mode, and <C-c> leaves it without InsertLeave
   vim.api.nvim_create_autocmd("ModeChanged", {
     group = group,
-    pattern = "i*:*",
+    pattern = { "*:i*", "i*:*" },
     callback = function()
-      -- <C-c> leaves insert mode without InsertLeave
-      if vim.v.event.new_mode:sub(1, 1) ~= "i" then
+      if vim.v.event.new_mode:sub(1, 1) == "i" then
+        M.refresh()
+      else
         M.clear()
       end
     end,
   })
-  vim.api.nvim_create_autocmd({ "WinLeave", "BufLeave", "LspDetach" }, { group = group, callback = M.clear })
+  vim.api.nvim_create_autocmd({ "WinLeave", "BufLeave" }, { group = group, callback = M.clear })
   menu.listen(group, function()
     if not config.current.over_popup_menu then
       M.clear()
     end
-  end, M.refresh)
+  end, function()
+    M.refresh(true)
+  end)
 end
 
 return M

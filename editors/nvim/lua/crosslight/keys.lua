@@ -85,6 +85,18 @@ local function plug(name)
   return ("<Plug>(crosslight-%s)"):format((name:gsub("_", "-")))
 end
 
+--- The end of what a key did before.
+local OLD_END = "<Plug>(crosslight-old-end)"
+
+--- Whether a key does now what it did before: a mapping of it that leads to the key itself means the plain one then,
+--- as without us (|recursive_mapping|).
+local is_old = false
+
+local function end_old()
+  is_old = false
+  return ""
+end
+
 --- Make the `<Plug>` maps; without a suggestion they do nothing.
 function M.define()
   for name, action in pairs(ACTIONS) do
@@ -93,25 +105,17 @@ function M.define()
       return ""
     end, { expr = true, desc = "Crosslight: " .. action[1] })
   end
+  -- in all modes, since a mapping may have left insert mode
+  vim.keymap.set({ "", "!", "t" }, OLD_END, end_old, { expr = true })
 end
 
----@param map table of |maparg()|
----@param lhs string
----@param is_local boolean
-local function map_as(map, lhs, is_local)
-  local keys = vim.keycode(lhs)
-  local renamed =
-    vim.tbl_extend("force", map, { lhs = lhs, lhsraw = keys, buffer = is_local and 1 or 0, mode = "i" })
-  renamed.lhsrawalt = nil
-  vim.fn.mapset(renamed)
-end
-
---- Return the key's global mapping.
+--- Return the map of a key among others.
+---@param maps table[] as |nvim_get_keymap()| has them
 ---@param key string
----@return table? map as |maparg()| has it
-local function global_map(key)
+---@return table? map
+local function find(maps, key)
   local raw = vim.keycode(key)
-  for _, map in ipairs(vim.api.nvim_get_keymap("i")) do
+  for _, map in ipairs(maps) do
     if map.lhsraw == raw or map.lhsrawalt == raw then
       return map
     end
@@ -123,60 +127,86 @@ end
 ---@param key string
 ---@return table? map the buffer's own mapping
 local function local_map(bufnr, key)
-  local raw = vim.keycode(key)
-  for _, map in ipairs(vim.api.nvim_buf_get_keymap(bufnr, "i")) do
-    if map.lhsraw == raw or map.lhsrawalt == raw then
-      return map
-    end
-  end
-  return nil
+  return find(vim.api.nvim_buf_get_keymap(bufnr, "i"), key)
+end
+
+---@param map table
+---@return boolean
+local function is_ours(map)
+  return vim.startswith(map.desc or "", "Crosslight: ")
+end
+
+--- Give a mapping another key.
+---@param map table of |maparg()|
+---@param key { lhs: string, lhsraw: string, lhsrawalt?: string }
+local function map_as(map, key)
+  local renamed = vim.tbl_extend("force", map, { lhs = key.lhs, lhsraw = key.lhsraw, mode = "i" })
+  renamed.lhsrawalt = key.lhsrawalt
+  vim.fn.mapset(renamed)
+end
+
+--- Return the key that what an action's key did before is kept under.
+---@param name string of the action
+---@return { lhs: string, lhsraw: string }
+local function old(name)
+  local lhs = ("<Plug>(crosslight-old-%s)"):format(name)
+  return { lhs = lhs, lhsraw = vim.keycode(lhs) }
 end
 
 --- Return the keys that do what a key did before.
 ---@param key string
 ---@param name string of the action
----@param has_local boolean whether the buffer had a mapping of it
+---@param own? table the mapping that the buffer had of it
 ---@return string
-local function old_meaning(key, name, has_local)
-  local lhs = ("<Plug>(crosslight-old-%s)"):format(name)
-  if has_local then
-    return vim.keycode(lhs)
+local function old_meaning(key, name, own)
+  local map = own or find(vim.api.nvim_get_keymap("i"), key)
+  if is_old or not map then
+    return vim.keycode(key) -- not mapped again, but it still ends an abbreviation
   end
-  local map = global_map(key)
-  if map then
-    map_as(map, lhs, false)
-  else
-    vim.keymap.set("i", lhs, key, { remap = false })
+  if not own then
+    map_as(map, old(name))
   end
-  return vim.keycode(lhs)
+  if map.noremap == 1 then
+    return old(name).lhsraw
+  end
+  is_old = true
+  vim.schedule(end_old) -- in case an error takes the rest of the keys away
+  return old(name).lhsraw .. vim.keycode(OLD_END)
 end
 
---- Map the keys in a buffer.
 ---@param bufnr integer
-function M.map(bufnr)
-  local keys = config.current.keys
-  if not keys or vim.b[bufnr].crosslight_mapped then
+---@param name string of the action
+---@param key string
+local function map_key(bufnr, name, key)
+  local existing = local_map(bufnr, key)
+  if existing and is_ours(existing) then
     return
   end
-  vim.b[bufnr].crosslight_mapped = true
+  if existing then
+    vim.api.nvim_buf_call(bufnr, function()
+      map_as(existing, old(name))
+    end)
+  end
+  local action = name == "accept" and key:lower() == "<tab>" and accept_or_indent or ACTIONS[name][2]
+  vim.keymap.set("i", key, function()
+    return not is_old and action() and "" or old_meaning(key, name, existing)
+  end, {
+    buffer = bufnr,
+    expr = true,
+    remap = true,
+    replace_keycodes = false,
+    desc = "Crosslight: " .. ACTIONS[name][1],
+  })
+end
+
+--- Map the keys in a buffer, also those that something else has mapped since.
+---@param bufnr integer
+function M.map(bufnr)
+  local keys = config.current.keys or {}
+  vim.b[bufnr].crosslight_keys = keys
   for name, key in pairs(keys) do
     if key then
-      local action = name == "accept" and key:lower() == "<tab>" and accept_or_indent or ACTIONS[name][2]
-      local existing = local_map(bufnr, key)
-      if existing then
-        vim.api.nvim_buf_call(bufnr, function()
-          map_as(existing, ("<Plug>(crosslight-old-%s)"):format(name), true)
-        end)
-      end
-      vim.keymap.set("i", key, function()
-        return action() and "" or old_meaning(key, name, existing ~= nil)
-      end, {
-        buffer = bufnr,
-        expr = true,
-        remap = true,
-        replace_keycodes = false,
-        desc = "Crosslight: " .. ACTIONS[name][1],
-      })
+      map_key(bufnr, name, key)
     end
   end
 end
@@ -184,23 +214,20 @@ end
 --- Give a buffer's keys back.
 ---@param bufnr integer
 function M.unmap(bufnr)
-  if not vim.b[bufnr].crosslight_mapped then
-    return
-  end
-  vim.b[bufnr].crosslight_mapped = nil
-  for name, key in pairs(config.current.keys or {}) do
+  for name, key in pairs(vim.b[bufnr].crosslight_keys or {}) do
     local map = key and local_map(bufnr, key)
-    if map and vim.startswith(map.desc or "", "Crosslight: ") then
+    if map and is_ours(map) then
       vim.keymap.del("i", key, { buffer = bufnr })
-      local old = local_map(bufnr, ("<Plug>(crosslight-old-%s)"):format(name))
-      if old then
+      local before = local_map(bufnr, old(name).lhs)
+      if before then
         vim.api.nvim_buf_call(bufnr, function()
-          map_as(old, key, true)
-          vim.keymap.del("i", old.lhs, { buffer = bufnr })
+          map_as(before, map)
+          vim.keymap.del("i", before.lhs, { buffer = bufnr })
         end)
       end
     end
   end
+  vim.b[bufnr].crosslight_keys = nil
 end
 
 return M

@@ -96,6 +96,7 @@ local function root_dir(bufnr, on_dir)
   on_dir(M.root(bufnr))
 end
 
+local SIGTERM = 15 -- as Neovim ends servers that take too long, and people those that they do not want
 local MOST_CRASHES = 5
 local CALM_S = 60
 local n_crashes, last_crash_s = 0, 0
@@ -103,22 +104,40 @@ local n_crashes, last_crash_s = 0, 0
 --- Start the server anew after a crash, a few times in a row and each time later.
 ---@param code integer
 ---@param signal integer
----@param client_id integer
-local function on_exit(code, signal, client_id)
-  vim.schedule(function()
-    status.forget(client_id)
-    if (code == 0 and signal == 0) or vim.v.exiting ~= vim.NIL then
-      return
+local function after_exit(code, signal)
+  local was_meant = code == 0 and (signal == 0 or signal == SIGTERM)
+  if was_meant or not vim.lsp.is_enabled(M.NAME) or vim.v.exiting ~= vim.NIL then
+    return
+  end
+  local now_s = vim.uv.now() / 1000
+  n_crashes = now_s - last_crash_s < CALM_S and n_crashes + 1 or 1
+  last_crash_s = now_s
+  local how = signal ~= 0 and ("by signal %d"):format(signal) or ("with exit code %d"):format(code)
+  if n_crashes == MOST_CRASHES then
+    return status.say(1, ("Crosslight: the server ended %s again and again; :checkhealth crosslight"):format(how))
+  end
+  status.say(2, ("Crosslight: the server ended %s, and is started anew"):format(how))
+  vim.defer_fn(function()
+    if vim.lsp.is_enabled(M.NAME) then
+      vim.lsp.enable(M.NAME)
     end
-    local now_s = vim.uv.now() / 1000
-    n_crashes = now_s - last_crash_s < CALM_S and n_crashes + 1 or 1
-    last_crash_s = now_s
-    if n_crashes < MOST_CRASHES then
-      vim.defer_fn(function()
-        vim.lsp.enable(M.NAME)
-      end, 500 * n_crashes)
-    end
-  end)
+  end, 500 * n_crashes)
+end
+
+--- Start the server's process. How it ended is not told Neovim, whose message takes several lines and a key press.
+---@param dispatchers vim.lsp.rpc.Dispatchers
+---@return vim.lsp.rpc.PublicClient
+local function start(dispatchers)
+  local tell = dispatchers.on_exit
+  local ours = vim.tbl_extend("force", dispatchers, {
+    on_exit = function(code, signal)
+      tell(0, 0)
+      vim.schedule(function()
+        after_exit(code, signal)
+      end)
+    end,
+  })
+  return vim.lsp.rpc.start(M.command() or config.current.cmd, ours, { env = config.current.cmd_env })
 end
 
 ---@return { crosslight: table }? settings nil where all are the server's defaults
@@ -133,18 +152,16 @@ end
 ---@return vim.lsp.Config
 function M.lsp_config()
   return {
-    cmd = function(dispatchers)
-      return vim.lsp.rpc.start(
-        M.command() or config.current.cmd,
-        dispatchers,
-        { env = config.current.cmd_env }
-      )
-    end,
+    cmd = start,
     root_dir = root_dir,
     init_options = wire_settings(),
     settings = wire_settings(),
     capabilities = { textDocument = { inlineCompletion = { dynamicRegistration = false } } },
-    on_exit = on_exit,
+    on_exit = function(_, _, client_id)
+      vim.schedule(function()
+        status.forget(client_id)
+      end)
+    end,
     handlers = {
       ["didChangeStatus"] = status.on_change,
       ["window/logMessage"] = status.on_log,
@@ -153,15 +170,15 @@ function M.lsp_config()
   }
 end
 
---- Start the server wherever it belongs, or tell those that run what changed.
+--- Start the server wherever it belongs, and tell those that run what changed.
 function M.enable()
+  local settings = wire_settings() or { crosslight = vim.empty_dict() }
   for _, client in ipairs(vim.lsp.get_clients({ name = M.NAME })) do
-    local settings = wire_settings() or { crosslight = vim.empty_dict() }
+    -- what it answers the server, and starts it anew with
+    client.settings, client.config.settings, client.config.init_options = settings, settings, settings
     client:notify("workspace/didChangeConfiguration", { settings = settings })
   end
-  if not vim.lsp.is_enabled or not vim.lsp.is_enabled(M.NAME) then
-    vim.lsp.enable(M.NAME)
-  end
+  vim.lsp.enable(M.NAME) -- reads `lsp/crosslight.lua` anew, too
 end
 
 --- Return the client that serves a buffer.
@@ -184,7 +201,7 @@ function M.run(command, arguments, on_answer)
   local params = { command = "crosslight." .. command, arguments = arguments }
   client:request("workspace/executeCommand", params, function(failure, answer)
     if failure then
-      vim.notify(("Crosslight: %s"):format(failure.message), vim.log.levels.ERROR)
+      status.say(1, ("Crosslight: %s"):format(failure.message))
     elseif on_answer then
       on_answer(answer ~= vim.NIL and answer or nil, client)
     end

@@ -117,13 +117,19 @@ function M.shortened(text, width)
   return vim.fn.strcharpart(text, 0, n_first) .. gap .. vim.fn.strcharpart(text, n_characters - n_last)
 end
 
---- Take up `window/showMessage`: shown on one line, so that nobody must press a key to go on; all of it stands in
---- `:Crosslight log`.
+--- Say something on one line, so that nobody must press a key to go on; all of it stands in `:Crosslight log`.
+---@param kind integer of the protocol's MessageType
+---@param message string
+function M.say(kind, message)
+  note(kind, message)
+  local text = message:gsub("%s*\n%s*", " ")
+  vim.notify(M.shortened(text, vim.v.echospace), NOTIFY[kind] or vim.log.levels.INFO)
+end
+
+--- Take up `window/showMessage`.
 ---@type lsp.Handler
 function M.on_message(_, params)
-  note(params.type, params.message)
-  local text = params.message:gsub("%s*\n%s*", " ")
-  vim.notify(M.shortened(text, vim.v.echospace), NOTIFY[params.type] or vim.log.levels.INFO)
+  M.say(params.type, params.message)
 end
 
 --- Forget a client that has ended.

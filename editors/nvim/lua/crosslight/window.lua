@@ -34,7 +34,9 @@ end
 ---@param jump { path: string, line: integer }
 ---@param from integer window
 local function go(jump, from)
-  vim.api.nvim_set_current_win(from)
+  if vim.api.nvim_win_is_valid(from) then
+    vim.api.nvim_set_current_win(from)
+  end
   vim.cmd("normal! m'")
   vim.cmd.edit(vim.fn.fnameescape(jump.path))
   local last = vim.api.nvim_buf_line_count(0)
