@@ -10,13 +10,15 @@ Pure but for `DefinitionKeeper`, which remembers what was given. Knows neither r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from indexer.affixes import n_common_at_start
 from indexer.types import Retrieved
 
-__all__ = ["Candidate", "Choice", "DefinitionKeeper", "Given", "Place", "Since", "choose"]
+__all__ = ["Candidate", "Choice", "DefinitionKeeper", "Given", "Place", "Since", "choose", "went_on"]
 
 _DECISIVE: Final = 4
 """Of the best: one of them that is at hand and was not given yet changes the set. A line's first completion
@@ -25,7 +27,11 @@ waits for them. While a line is typed none is waited for: one in fifteen that ca
 Since = Literal["another line", "the line", "the word"]
 """What goes on since the document's last completion: nothing, its line, or the word begun there. Once its
 first letter told what a word may be, the next ones only bring up others that begin alike: none of 67 was
-needed. So within a word only those change the set that were not at hand before."""
+needed. So within a word only those change the set that were not at hand before. A line that was rewritten, or
+into which several words came at once, is another one: nobody looked at what these words bring up."""
+
+_WORD: Final = re.compile(r"\b\w")
+_LAST_WORD: Final = re.compile(r"\w+\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +61,8 @@ class Place:
     path: str
     line: int
     """By its number."""
-    word: int | None = None
-    """The column at which the word begins that is being typed; None between words."""
+    before: str = ""
+    """What stands on the line before the cursor."""
     n_edits_elsewhere: int = 0
     """Of other buffers: once one was edited, what the line was given may be gone, or have another text."""
 
@@ -99,6 +105,22 @@ def choose(candidates: Sequence[Candidate], last: Given, *, n: int, encode_ms: f
     spare = [row for row in current if row.definition.id not in ready]
     spare += [one.row for one in candidates[n:] if one.row.definition.id in ready]
     return Choice((*wanted, *spare[:n_empty]), left_out)
+
+
+def went_on(then: str, now: str) -> Since:
+    """Return what goes on, from what stood before the cursor at the last completion and what stands there now.
+
+    Typed letter by letter, or taken back so, a line goes on; typed faster than it is completed, too, as long
+    as no more than one word begins or goes.
+    """
+    n_alike = n_common_at_start(then, now)
+    n_words = sum(1 for text in (then, now) for _ in _WORD.finditer(text, n_alike))
+    if n_words > 1:
+        return "another line"
+    is_longer_or_shorter = n_alike == min(len(then), len(now))
+    words = _LAST_WORD.search(then), _LAST_WORD.search(now)
+    is_same_word = all(words) and len({word.start() for word in words if word}) == 1
+    return "the word" if is_longer_or_shorter and is_same_word else "the line"
 
 
 def _up_to_date(last: Given, candidates: Sequence[Candidate]) -> list[Retrieved]:
@@ -167,6 +189,6 @@ class DefinitionKeeper:
         self._is_doubted = False
 
     def _since(self, place: Place) -> Since:
-        if self._place is None or replace(self._place, word=None) != replace(place, word=None):
+        if self._place is None or replace(self._place, before="") != replace(place, before=""):
             return "another line"
-        return "the word" if place.word is not None and place.word == self._place.word else "the line"
+        return went_on(self._place.before, place.before)

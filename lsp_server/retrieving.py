@@ -6,7 +6,6 @@ how definitions reach it; the policy is `choice.py`.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -29,9 +28,6 @@ _ASKED_FOR: Final = 2
 """Times as many definitions are retrieved as there are places: spare ones, and those to encode ahead."""
 _EXAMPLES: Final = 36
 """More that are retrieved: other uses of the same names, to draft from. The index finds them anyway."""
-
-_WORD: Final = re.compile(r"\w+\Z")
-_LONGEST_WORD: Final = 200
 
 T = TypeVar("T")
 
@@ -168,11 +164,9 @@ def in_background(work: Callable[[], T]) -> Future[T]:
 
 
 def _place(request: CompletionRequest) -> Place:
-    line_start = request.prefix.rfind("\n") + 1
-    word = _WORD.search(request.prefix, max(line_start, len(request.prefix) - _LONGEST_WORD))
-    column = None if word is None else word.start() - line_start
+    before = request.prefix[request.prefix.rfind("\n") + 1 :]
     line = request.prefix.count("\n")
-    return Place(request.repo_name, request.path, line, column, request.n_edits_elsewhere)
+    return Place(request.repo_name, request.path, line, before, request.n_edits_elsewhere)
 
 
 def _notes(result: RetrievalResult, deadline_ms: int) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import pytest
 from memory_catalogue import definition
 
 from indexer.types import Retrieved
-from lsp_server.choice import Candidate, DefinitionKeeper, Given, Place, Since, choose
+from lsp_server.choice import Candidate, DefinitionKeeper, Given, Place, Since, choose, went_on
 
 N = 6
 NOT_AT_HAND_MS = 40.0
@@ -65,7 +65,7 @@ def test_a_line_keeps_its_definitions_until_a_better_one_is_at_hand(given, retri
 
 @pytest.mark.parametrize("since", [one for one in get_args(Since) if one != "another line"])
 def test_what_is_gone_after_the_index_changed_is_not_given_again(since):
-    keeper, line = DefinitionKeeper(), Place("shop", "cart.py", 3, 4 if since == "the word" else None)
+    keeper, line = DefinitionKeeper(), Place("shop", "cart.py", 3, "x = f" if since == "the word" else "x = ")
     keeper.keep(line, rows("abcdef"))
     assert texts(keeper.choose(line, candidates("acdefgh"), n=N, encode_ms=100.0).rows) == "abcdef"
     keeper.doubt()
@@ -129,15 +129,16 @@ def test_what_is_not_at_hand_is_told_best_first():
         assert texts(choice.left_out) == "bcefgh"
 
 
-PLACE = Place("shop", "app.py", 7, word=4)
+PLACE = Place("shop", "app.py", 7, "x = fo")
 
 
 @pytest.mark.parametrize(
     ("place", "chosen"),
     [
         (PLACE, "abcdef"),
-        (Place("shop", "app.py", 7, word=9), "abcdef"),
-        (Place("shop", "app.py", 7), "abcdef"),
+        (Place("shop", "app.py", 7, "x = foo(b"), "abcdef"),
+        (Place("shop", "app.py", 7, "x = "), "abcdef"),
+        (Place("shop", "app.py", 7, "yes = walk"), "abcxyd"),
         (Place("shop", "app.py", 8), "abcxyd"),
         (replace(PLACE, n_edits_elsewhere=1), "abcxyd"),
         (Place("shop", "other.py", 7), "abcxy"),
@@ -147,6 +148,7 @@ PLACE = Place("shop", "app.py", 7, word=4)
         "same word",
         "another word",
         "no word",
+        "the line was rewritten",
         "another line",
         "another buffer was edited",
         "another file",
@@ -158,6 +160,29 @@ def test_another_line_chooses_anew_and_another_document_without_what_was_given(p
     keeper.keep(PLACE, rows("abcdef"))
     assert (keeper.given_on(place) is not None) == (chosen == "abcdef")
     assert texts(keeper.choose(place, candidates("abc.dxy"), n=N, encode_ms=0.0).rows) == chosen
+
+
+GOES_ON = {
+    "a letter more": ("x = fo", "x = foo", "the word"),
+    "a letter less": ("x = foo", "x = fo", "the word"),
+    "the same": ("x = foo", "x = foo", "the word"),
+    "other letters of the word": ("x = foo", "x = fab", "the line"),
+    "the word is over": ("x = foo", "x = foo(", "the line"),
+    "a word begins": ("x = foo(", "x = foo(b", "the line"),
+    "typed fast": ("x = foo(b", "x = foo(bar, c", "the line"),
+    "a word was deleted": ("x = foo(b", "x = foo", "the line"),
+    "between words": ("x = foo(", "x = foo((", "the line"),
+    "several words at once": ("x = ", "x = foo(bar", "another line"),
+    "several were deleted": ("x = foo(bar", "x = ", "another line"),
+    "rewritten from the start": ("const g = giraffeNe", "", "another line"),
+    "another word at the same column": ("const g = giraffeNe", "const z = zebraSt", "another line"),
+    "a word in place of one": ("x = foo", "x = bar", "another line"),
+}
+
+
+@pytest.mark.parametrize(("then", "now", "since"), GOES_ON.values(), ids=GOES_ON.keys())
+def test_a_line_goes_on_by_a_word_at_most(then, now, since):
+    assert went_on(then, now) == since
 
 
 def test_what_a_word_had_to_go_without_is_given_as_soon_as_it_is_at_hand():
