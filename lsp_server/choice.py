@@ -108,7 +108,7 @@ def choose(candidates: Sequence[Candidate], last: Given, *, n: int, encode_ms: f
 
 
 def went_on(then: str, now: str) -> Since:
-    """Return what goes on, from what stood before the cursor at the last completion and what stands there now.
+    """Return what goes on, by what stood before the cursor at the last completion and what stands there.
 
     Typed letter by letter, or taken back so, a line goes on; typed faster than it is completed, too, as long
     as no more than one word begins or goes.
