@@ -1,6 +1,6 @@
 /** The commands of the palette and the menu. */
 import * as vscode from "vscode";
-import type { CrosslightClient } from "./client";
+import { type CrosslightClient, isLost } from "./client";
 import { type Explanation, openDefinition } from "./explain";
 import { OPEN_DEFINITION } from "./explainPage";
 import type { Lifecycle } from "./lifecycle";
@@ -57,7 +57,14 @@ async function withServer(
     void vscode.window.showWarningMessage(`Crosslight: ${store.display.detail}`);
     return;
   }
-  await act(client);
+  try {
+    await act(client);
+  } catch (error) {
+    if (!isLost(error)) {
+      throw error;
+    }
+    void vscode.window.showWarningMessage("Crosslight: the server ended before it answered.");
+  }
 }
 
 async function showMenu({ lifecycle, store }: Parts): Promise<void> {

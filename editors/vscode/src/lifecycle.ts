@@ -27,7 +27,7 @@ export interface Surroundings {
   readonly onAccepted: () => void;
 }
 
-export class Lifecycle implements vscode.Disposable {
+export class Lifecycle {
   private readonly crashes = new CrashCount();
   private client: CrosslightClient | undefined;
   private suggestions: Suggestions | undefined;
@@ -82,10 +82,6 @@ export class Lifecycle implements vscode.Disposable {
     } catch (error) {
       this.around.log.debug(`the server did not end as it should: ${error}`);
     }
-  }
-
-  dispose(): void {
-    void this.stop();
   }
 
   private async start(): Promise<void> {
@@ -153,7 +149,7 @@ export class Lifecycle implements vscode.Disposable {
       void offer(vscode.window.showErrorMessage, search.message, ["Open Settings"]);
       return;
     }
-    const [refused] = search.refused;
+    const refused = search.refused[0]?.replaceAll("](", "] ("); // no folder's name becomes a link in a message
     const where =
       refused === undefined ? "" : ` There is one in a folder that is open (${refused}), which is never run.`;
     const cause = `The server is not installed.${where}`;
