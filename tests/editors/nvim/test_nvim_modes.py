@@ -5,6 +5,15 @@ from __future__ import annotations
 import pytest
 from nvim_scripted import scripted, suggest
 
+ASK_AND_HEAR = """
+require("crosslight").trigger()
+local client_id = vim.lsp.get_clients({ name = "crosslight" })[1].id
+for _, message in ipairs({ "loading the model", "" }) do
+  local news = { kind = "Normal", busy = false, message = message }
+  require("crosslight.status").on_change(nil, news, { client_id = client_id })
+end
+"""
+
 
 @pytest.fixture
 def editor(start):
@@ -98,3 +107,10 @@ def test_asking_by_hand_says_why_nothing_can_come(editor):
     editor.ex("enew | set buftype=nofile | messages clear")
     editor.keys("i<Cmd>Crosslight trigger<CR>")
     assert "it is no file" in editor.messages
+
+
+def test_news_of_the_server_does_not_cancel_what_was_asked_by_hand(editor):
+    editor.lua('require("crosslight").enable(false)')
+    editor.keys("i")
+    editor.lua(ASK_AND_HEAR)
+    assert editor.until_suggested() == "suggested"

@@ -167,6 +167,9 @@ function M.refresh(is_forced)
   if not server.client() then
     return
   end
+  if is_inserting() and request.is_invoked() then
+    return -- whatever the server says of itself meanwhile
+  end
   if not is_inserting() or not M.may_show(shown and shown.is_invoked) then
     return M.clear()
   end

@@ -14,7 +14,7 @@ M.INVOKED, M.AUTOMATIC = 1, 2
 ---@field row integer
 ---@field col integer
 
----@type { client_id: integer, id: integer }?
+---@type { client_id: integer, id: integer, kind: integer }?
 local pending
 ---@type crosslight.Place? where it was asked last
 local asked_at
@@ -36,6 +36,12 @@ end
 ---@return boolean
 function M.was_asked()
   return asked_at ~= nil and vim.deep_equal(asked_at, M.here())
+end
+
+--- Return whether an answer about this very place is awaited that was asked for by hand.
+---@return boolean
+function M.is_invoked()
+  return pending ~= nil and pending.kind == M.INVOKED and M.was_asked()
 end
 
 --- Want no answer any more.
@@ -84,7 +90,7 @@ function M.ask(kind, on_answer)
     end
   end, at.bufnr)
   if is_sent and id then
-    request = { client_id = client.id, id = id }
+    request = { client_id = client.id, id = id, kind = kind }
     pending = request
   end
   return true
