@@ -13,7 +13,7 @@ local function check_program()
   local command = server.command()
   if not command then
     health.error(("the program `%s` was not found"):format(config.current.cmd[1]), {
-      "install it: `pipx install crosslight`, or `uv tool install crosslight`",
+      "install it, in a clone of its repository: `pipx install .`, or `uv tool install .`",
       'or say where it is: `require("crosslight").setup({ cmd = { "/path/to/crosslight", "serve" } })`',
     })
     return nil
