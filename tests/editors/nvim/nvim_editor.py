@@ -14,8 +14,8 @@ from nvim_screen import SIZE, Screen, ScreenReader
 T = TypeVar("T")
 
 PLUGIN = Path(__file__).parents[3] / "editors" / "nvim"
-GHOST = frozenset({"NonText"})
-"""How suggestions look: Neovim tells the group that theirs is linked to."""
+GHOST = frozenset({"CrosslightSuggestion"})
+"""How suggestions look."""
 
 INIT = 'require("crosslight").setup()\n'
 """What a user's init.lua says, who wants nothing special."""

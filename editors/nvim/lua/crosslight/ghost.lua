@@ -96,17 +96,37 @@ function M.clear(bufnr)
   end
 end
 
+-- Greys that are told apart from code on dark and on light ground alike: which one it is, terminals tell late.
+local GREY, GREY_OF_256 = "#808080", 244
+
+--- Return how suggestions look: like Neovim's own, unless these would look like code, or be hard to see.
+---@param link string the group of Neovim's own
+---@return vim.api.keyset.highlight
+local function look_of(link)
+  local own = vim.api.nvim_get_hl(0, { name = link, link = false })
+  local faint = vim.api.nvim_get_color_by_name
+  local is_faint = own.fg == nil or own.fg == faint("NvimDarkGrey4") or own.fg == faint("NvimLightGrey4")
+  if own.ctermfg and not is_faint then
+    return { link = link }
+  end
+  own.fg = is_faint and GREY or own.fg
+  own.ctermfg = own.ctermfg or GREY_OF_256
+  own.default = nil
+  return own --[[@as vim.api.keyset.highlight]]
+end
+
 --- Say what the highlights are where neither the user nor a colour scheme does.
 function M.set_highlights()
   local has_hint = vim.fn.has("nvim-0.12") == 1
-  local links = {
-    [TEXT] = has_hint and "ComplHint" or "NonText",
-    [HINT] = has_hint and "ComplHintMore" or "MoreMsg",
-    CrosslightShare = "Function",
-    CrosslightPlace = "Directory",
+  local looks = {
+    [TEXT] = look_of(has_hint and "ComplHint" or "NonText"),
+    [HINT] = { link = has_hint and "ComplHintMore" or "MoreMsg" },
+    CrosslightShare = { link = "Function" },
+    CrosslightPlace = { link = "Directory" },
   }
-  for group, link in pairs(links) do
-    vim.api.nvim_set_hl(0, group, { link = link, default = true })
+  for group, look in pairs(looks) do
+    look.default = true
+    vim.api.nvim_set_hl(0, group, look)
   end
 end
 
