@@ -40,8 +40,10 @@ export function registerCommands(parts: Parts): vscode.Disposable[] {
     "crosslight.showLog": () => log.show(true),
     "crosslight.settings": () =>
       vscode.commands.executeCommand("workbench.action.openSettings", "crosslight."),
-    "crosslight.install": () => install(context, lifecycle, ownFolder),
-    "crosslight.pullModel": () => pullModel(lifecycle, neededModel(store) ?? ["model", "pull"]),
+    "crosslight.install": () => alone(store, () => install({ context, lifecycle, store, ownFolder })),
+    "crosslight.pullModel": () =>
+      alone(store, () => pullModel(lifecycle, store, neededModel(store) ?? ["model", "pull"])),
+    "crosslight.showTerminal": showTerminal,
     [OPEN_DEFINITION]: openDefinition,
     [ACCEPT]: (id) => (typeof id === "string" ? lifecycle.accepted(id) : undefined),
   };
@@ -67,6 +69,15 @@ async function withServer(
   }
 }
 
+/** Start a task unless one is at work, which is shown instead. */
+async function alone(store: Store, act: () => Promise<void>): Promise<void> {
+  await (store.facts.task === undefined ? act() : showTerminal());
+}
+
+async function showTerminal(): Promise<void> {
+  await vscode.commands.executeCommand("workbench.action.terminal.focus");
+}
+
 async function showMenu({ lifecycle, store }: Parts): Promise<void> {
   const language = vscode.window.activeTextEditor?.document.languageId;
   const items = menuItems({
@@ -80,6 +91,8 @@ async function showMenu({ lifecycle, store }: Parts): Promise<void> {
   });
   const title = lifecycle.running === undefined ? "Crosslight" : `Crosslight: ${store.display.detail}`;
   const chosen = await vscode.window.showQuickPick(items, { title });
+  // else the status bar item, which was clicked, would get what is typed next
+  await vscode.commands.executeCommand("workbench.action.focusActiveEditorGroup");
   if (chosen !== undefined) {
     await vscode.commands.executeCommand(chosen.command);
   }

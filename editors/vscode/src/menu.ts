@@ -22,6 +22,16 @@ export interface Situation {
 /** Return the entries, those first that mend what is wrong. */
 export function menuItems(situation: Situation): MenuItem[] {
   const { display, isServerThere, isEnabled, isPaused, isModelMissing, language, isLanguageOff } = situation;
+  if (display.state === "working") {
+    return [
+      {
+        label: "$(terminal) Show the terminal",
+        description: display.text,
+        command: "crosslight.showTerminal",
+      },
+      ...always(display.state),
+    ];
+  }
   if (!isServerThere) {
     return [
       {
@@ -65,7 +75,7 @@ function always(state: State): MenuItem[] {
   const restart =
     state === "error" ? "$(debug-restart) Start the server again" : "$(debug-restart) Restart the server";
   return [
-    { label: restart, command: "crosslight.restart" },
+    ...(state === "working" ? [] : [{ label: restart, command: "crosslight.restart" }]),
     { label: "$(output) Show the log", command: "crosslight.showLog" },
     { label: "$(gear) Settings", command: "crosslight.settings" },
   ];

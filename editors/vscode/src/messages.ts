@@ -1,19 +1,20 @@
 /** What the server tells the user, with a button for what they can do about it. */
 import * as vscode from "vscode";
 import { MessageType, type ShowMessageParams } from "vscode-languageclient/node";
-import { modelCommand } from "./state";
+import { modelAbsence, modelCommand } from "./state";
 
 /** Show a message of the server. */
 export async function showMessage({ type, message }: ShowMessageParams): Promise<void> {
   const choices = modelCommand(message) !== undefined ? { "Fetch the Model": "crosslight.pullModel" } : {};
   const all: Record<string, string> = { ...choices, "Show Log": "crosslight.showLog" };
+  const absence = modelAbsence(message);
   const show =
-    type === MessageType.Error
+    absence === undefined && type === MessageType.Error
       ? vscode.window.showErrorMessage
-      : type === MessageType.Warning
+      : absence !== undefined || type === MessageType.Warning
         ? vscode.window.showWarningMessage
         : vscode.window.showInformationMessage;
-  const chosen = await show(message, ...Object.keys(all));
+  const chosen = await show(absence === undefined ? message : `Crosslight: ${absence}`, ...Object.keys(all));
   const command = chosen === undefined ? undefined : all[chosen];
   if (command !== undefined) {
     await vscode.commands.executeCommand(command);

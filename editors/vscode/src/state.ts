@@ -2,7 +2,11 @@
  * What the status bar says, from all that is known; no more than that.
  */
 
-export type State = "starting" | "ready" | "busy" | "warming" | "indexing" | "off" | "error";
+export type State =
+  "starting" | "ready" | "busy" | "warming" | "indexing" | "off" | "working" | "missing" | "error";
+
+/** What is run in a terminal before the user's eyes. */
+export type Task = "installing" | "fetching the model";
 
 /** The server's `didChangeStatus`. */
 export interface ServerStatus {
@@ -14,6 +18,8 @@ export interface ServerStatus {
 /** All that the status bar depends on. */
 export interface Facts {
   readonly server: "starting" | "running" | "missing" | "failed";
+  /** What the user started and waits for. */
+  readonly task: Task | undefined;
   /** Why there is no server. */
   readonly cause: string;
   /** As the server last told it. */
@@ -33,30 +39,42 @@ export interface Display {
   readonly detail: string;
 }
 
+/** The engine rests, and the next edit wakes it. */
+const ASLEEP = "Crosslight: asleep";
+const DEFAULT_MODEL = "qwen2.5-coder-0.5b";
+
 export const NOTHING_KNOWN: Facts = {
   server: "starting",
+  task: undefined,
   cause: "",
   status: undefined,
   inlineSuggest: true,
   languageOff: undefined,
 };
 
-/** Return what a screen reader says of it: of an error also the cause, which others find in the tooltip. */
+/** Return what a screen reader says of it: of what is wrong also the cause, which others find in the tooltip. */
 export function spoken({ state, text, detail }: Display): string {
-  if (state === "error") {
-    return `Crosslight: error, ${detail}`;
+  if (state === "error" || state === "missing") {
+    return `${text}, ${detail}`;
   }
   return text === "Crosslight" ? `Crosslight: ${state}` : text;
 }
 
 /** Return what the status bar says; what the user must act on comes first, then what they decided. */
 export function display(facts: Facts): Display {
-  const { status } = facts;
+  const { status, task } = facts;
+  if (task !== undefined) {
+    return show("working", `Crosslight: ${task}…`, "The terminal shows how far it is.");
+  }
   if (facts.server === "missing") {
-    return show("error", "Crosslight: not installed", facts.cause);
+    return show("missing", "Crosslight: not installed", facts.cause);
   }
   if (facts.server === "failed") {
     return show("error", "Crosslight: error", facts.cause);
+  }
+  const absence = status?.kind === "Error" ? modelAbsence(status.message) : undefined;
+  if (absence !== undefined) {
+    return show("missing", "Crosslight: no model", absence);
   }
   if (status?.kind === "Error") {
     return show("error", "Crosslight: error", status.message);
@@ -67,6 +85,11 @@ export function display(facts: Facts): Display {
 /** Whether the model is there and loaded; of one that is only starting or at rest that is not known. */
 export function isModelReady({ kind, busy, message }: ServerStatus): boolean {
   return kind === "Normal" && !(busy && /^(starting|loading)/.test(message));
+}
+
+/** Whether the server is not ready yet, but is about to be. */
+export function isWaking({ state, text }: Display): boolean {
+  return state === "starting" || state === "warming" || text === ASLEEP;
 }
 
 /** Whether the user may resume what they paused or cancelled. */
@@ -83,11 +106,25 @@ export function modelCommand(text: string): string[] | undefined {
   return /`crosslight (model pull(?: [\w.-]+)*)`/.exec(text)?.[1]?.split(" ");
 }
 
+/**
+ * Return a sentence for whoever has not fetched the model yet, undefined where something else is wrong.
+ *
+ * @param text What the server told.
+ */
+export function modelAbsence(text: string): string | undefined {
+  const name = /^(?:the )?model '([^']+)' is not installed: run `crosslight model pull/i.exec(text)?.[1];
+  if (name === undefined) {
+    return undefined;
+  }
+  const size = name === DEFAULT_MODEL ? " (491 MB)" : "";
+  return `The model is not there yet: fetch ${name}${size} once.`;
+}
+
 function switchedOff({ status, inlineSuggest, languageOff }: Facts): Display | undefined {
   if (status?.kind === "Inactive") {
     const word = ["paused", "ended"].find((one) => status.message.startsWith(one));
-    const text = { paused: "paused", ended: "asleep" }[word ?? ""] ?? "off";
-    return show("off", `Crosslight: ${text}`, sentence(`Suggestions while typing: ${status.message}`));
+    const text = { paused: "Crosslight: paused", ended: ASLEEP }[word ?? ""] ?? "Crosslight: off";
+    return show("off", text, sentence(`Suggestions while typing: ${status.message}`));
   }
   if (!inlineSuggest) {
     return show("off", "Crosslight: off", "VS Code's own setting editor.inlineSuggest.enabled is off.");
@@ -136,6 +173,8 @@ const ICONS: Readonly<Record<State, string>> = {
   warming: "$(loading~spin)",
   indexing: "$(sync~spin)",
   off: "$(circle-slash)",
+  working: "$(sync~spin)",
+  missing: "$(cloud-download)",
   error: "$(error)",
 };
 

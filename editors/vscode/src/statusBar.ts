@@ -16,8 +16,9 @@ export class StatusBar implements vscode.Disposable {
     this.item.text = `${icon} ${text}`;
     this.item.tooltip = `Crosslight: ${detail}`;
     this.item.accessibilityInformation = { label: spoken(display), role: "button" };
+    const colour = { error: "errorBackground", missing: "warningBackground" }[state as string];
     this.item.backgroundColor =
-      state === "error" ? new vscode.ThemeColor("statusBarItem.errorBackground") : undefined;
+      colour === undefined ? undefined : new vscode.ThemeColor(`statusBarItem.${colour}`);
   }
 
   dispose(): void {

@@ -7,16 +7,22 @@ import * as vscode from "vscode";
 import { type Command, installPlan, PYTHON_CHECK } from "./install";
 import type { Lifecycle } from "./lifecycle";
 import { thisMachine } from "./machine";
+import type { Task } from "./state";
+import type { Store } from "./store";
 
 const NO_INSTALLER =
   "Crosslight needs Python 3.11 or later to install its server. Install it, or uv or pipx, and try again.";
 
+/** What installing acts on. */
+export interface Installing {
+  readonly context: vscode.ExtensionContext;
+  readonly lifecycle: Lifecycle;
+  readonly store: Store;
+  readonly ownFolder: string;
+}
+
 /** Install the server and start it; it tells itself that it needs its model. */
-export async function install(
-  context: vscode.ExtensionContext,
-  lifecycle: Lifecycle,
-  ownFolder: string,
-): Promise<void> {
+export async function install({ context, lifecycle, store, ownFolder }: Installing): Promise<void> {
   const wheel = bundledWheel(context.extensionPath);
   if (wheel === undefined) {
     void vscode.window.showErrorMessage("Crosslight: this build of the extension has no server in it.");
@@ -28,21 +34,26 @@ export async function install(
     return;
   }
   fs.mkdirSync(path.dirname(ownFolder), { recursive: true });
-  if (!(await run(`Install the server with ${plan.by}`, plan.commands))) {
+  if (!(await shown(store, "installing", `Install the server with ${plan.by}`, plan.commands))) {
     void vscode.window.showErrorMessage("Crosslight: the server was not installed; the terminal says why.");
     return;
   }
+  store.update({ server: "starting" });
   await lifecycle.restart();
 }
 
 /** Fetch a model by a command of the server's, and have it loaded. */
-export async function pullModel(lifecycle: Lifecycle, command: readonly string[]): Promise<void> {
+export async function pullModel(
+  lifecycle: Lifecycle,
+  store: Store,
+  command: readonly string[],
+): Promise<void> {
   const search = lifecycle.search();
   if (search.kind !== "found") {
     await vscode.commands.executeCommand("crosslight.install");
     return;
   }
-  if (!(await run("Fetch the model", [[search.file, ...command]]))) {
+  if (!(await shown(store, "fetching the model", "Fetch the model", [[search.file, ...command]]))) {
     void vscode.window.showErrorMessage("Crosslight: the model was not fetched; the terminal says why.");
     return;
   }
@@ -50,6 +61,16 @@ export async function pullModel(lifecycle: Lifecycle, command: readonly string[]
     await lifecycle.restart();
   }
   await lifecycle.running?.execute("crosslight.pause", false); // which loads a model that was missing
+}
+
+/** Run commands as `run` does, while the status bar says what is at work. */
+async function shown(store: Store, task: Task, name: string, commands: readonly Command[]): Promise<boolean> {
+  store.update({ task });
+  try {
+    return await run(name, commands);
+  } finally {
+    store.update({ task: undefined });
+  }
 }
 
 /** Run commands one after the other in a terminal, and return whether all succeeded. */

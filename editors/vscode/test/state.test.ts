@@ -4,6 +4,7 @@ import {
   display,
   isModelReady,
   isPaused,
+  modelAbsence,
   modelCommand,
   type Facts,
   NOTHING_KNOWN,
@@ -18,6 +19,8 @@ function status(message: string, busy = false, kind: ServerStatus["kind"] = "Nor
 }
 
 const READY = status("");
+const ABSENT =
+  "the model 'qwen2.5-coder-0.5b' is not installed: run `crosslight model pull qwen2.5-coder-0.5b`";
 
 const cases: readonly [string, Partial<Facts>, State, string][] = [
   ["nothing known yet", { server: "starting" }, "starting", "Crosslight: starting"],
@@ -51,8 +54,21 @@ const cases: readonly [string, Partial<Facts>, State, string][] = [
   ],
   ["off in VS Code", { status: READY, inlineSuggest: false }, "off", "Crosslight: off"],
   ["off for a language", { status: READY, languageOff: "python" }, "off", "Crosslight: off for python"],
-  ["no model", { status: status("no model", false, "Error") }, "error", "Crosslight: error"],
-  ["not installed", { server: "missing", cause: "None." }, "error", "Crosslight: not installed"],
+  ["a model that cannot be loaded", { status: status("torn", false, "Error") }, "error", "Crosslight: error"],
+  ["no model yet", { status: status(ABSENT, false, "Error") }, "missing", "Crosslight: no model"],
+  ["not installed", { server: "missing", cause: "None." }, "missing", "Crosslight: not installed"],
+  [
+    "being installed",
+    { server: "missing", cause: "None.", task: "installing" },
+    "working",
+    "Crosslight: installing…",
+  ],
+  [
+    "the model being fetched",
+    { status: status(ABSENT, false, "Error"), task: "fetching the model" },
+    "working",
+    "Crosslight: fetching the model…",
+  ],
   ["given up", { server: "failed", cause: "It ended.", status: READY }, "error", "Crosslight: error"],
 ];
 
@@ -108,6 +124,13 @@ test("what a missing model is fetched by is read off what the server told, and n
   }
 });
 
+test("whoever has no model yet is told what to fetch, in words of their own", () => {
+  assert.equal(modelAbsence(ABSENT), "The model is not there yet: fetch qwen2.5-coder-0.5b (491 MB) once.");
+  const other = ABSENT.replaceAll("qwen2.5-coder-0.5b", "other");
+  assert.equal(modelAbsence(other), "The model is not there yet: fetch other once.");
+  assert.equal(modelAbsence("its files are damaged: run `crosslight model pull other --force`"), undefined);
+});
+
 test("the model is ready once the server says so, not while it starts, loads or rests", () => {
   assert.ok(isModelReady(READY));
   assert.ok(isModelReady(status("indexing shop: 42 %", true)));
@@ -123,6 +146,6 @@ test("a screen reader says the state, and of an error the cause", () => {
   assert.equal(said({ status: status("indexing shop: 42 %", true) }), "Crosslight: indexing 42 %");
   assert.equal(
     said({ server: "missing", cause: "It is not installed." }),
-    "Crosslight: error, It is not installed.",
+    "Crosslight: not installed, It is not installed.",
   );
 });

@@ -110,6 +110,10 @@ test("the menu offers what the moment asks for", () => {
       .join();
   assert.equal(commands({ isServerThere: false })[0], "crosslight.install");
   assert.ok(!commands({}).includes("crosslight.stopIndexing"));
+  const installing = display({ ...NOTHING_KNOWN, server: "missing", task: "installing" });
+  const whileInstalling = commands({ display: installing, isServerThere: false });
+  assert.equal(whileInstalling[0], "crosslight.showTerminal");
+  assert.ok(!whileInstalling.includes("crosslight.install"));
   const indexing = display({
     ...NOTHING_KNOWN,
     server: "running",
