@@ -1,6 +1,7 @@
 /** The extension's parts, put together. */
 import * as path from "node:path";
 import * as vscode from "vscode";
+import { CatchUp } from "./catchUp";
 import { registerCommands } from "./commands";
 import { Explanation } from "./explain";
 import { Lifecycle } from "./lifecycle";
@@ -15,8 +16,13 @@ let lifecycle: Lifecycle | undefined;
 export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel("Crosslight", { log: true });
   const statusBar = new StatusBar();
+  const catchUp = new CatchUp(
+    () => vscode.window.activeTextEditor?.document.uri.toString(),
+    () => void vscode.commands.executeCommand("editor.action.inlineSuggest.trigger"),
+  );
   const store = new Store((display) => {
     statusBar.show(display);
+    catchUp.shown(display);
     log.debug(`state: ${display.state}`);
     void vscode.commands.executeCommand("setContext", "crosslight.state", display.state);
   });
@@ -39,6 +45,11 @@ export function activate(context: vscode.ExtensionContext): void {
     statusBar,
     explanation,
     ...commands,
+    vscode.workspace.onDidChangeTextDocument(({ document, contentChanges }) => {
+      if (contentChanges.length > 0) {
+        catchUp.edited(document.uri.toString());
+      }
+    }),
     ...listeners(lifecycle, store, wakening),
   );
   const hasAccepted = context.globalState.get("accepted", false);
