@@ -24,7 +24,7 @@ from indexer.errors import DamagedStoreError, DiskSpaceError, LockedError, Store
 from indexer.overlays import Overlays
 from indexer.own_file import OwnFiles
 from indexer.related import related
-from indexer.report import IndexProgress, IndexStatus, IndexSummary
+from indexer.report import VECTORS_TO_BE_MADE, IndexProgress, IndexStatus, IndexSummary
 from indexer.repository import IndexFolder
 from indexer.retrieve import retrieve, search
 from indexer.schema import move_aside
@@ -222,7 +222,7 @@ class OpenIndex:
             if isinstance(embedder, str):
                 self._no_vectors = embedder
             elif statistics.n_embedded == 0 or statistics.embedder != vectors_name(embedder):
-                self._no_vectors = "there are none yet; an indexing run makes them"
+                self._no_vectors = VECTORS_TO_BE_MADE
             else:
                 with contextlib.suppress(StoreError, DiskSpaceError):  # opening writes a little
                     self._open_vectors(embedder)

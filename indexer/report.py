@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 Phase = Literal["wait", "scan", "parse", "link", "embed", "compact"]
 """`wait`: another run of this repository goes on. `scan`: look for files that changed. `parse`: read and
@@ -73,6 +73,10 @@ class IndexSummary:
         """Return what `to_json` was made from."""
         examples = {reason: tuple(paths) for reason, paths in values["left_out_examples"].items()}
         return cls(**{**values, "left_out_examples": examples, "notes": tuple(values["notes"])})
+
+
+VECTORS_TO_BE_MADE: Final = "there are none yet; an indexing run makes them"
+"""Why there are no vectors where nothing but a run is missing."""
 
 
 @dataclass(frozen=True, slots=True)

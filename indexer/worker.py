@@ -8,6 +8,7 @@ started.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import sys
@@ -50,6 +51,7 @@ _MAX_OPEN = 4
 _LOCK_PATIENCE_S = 10.0
 _INDEXING_NICENESS = 10
 _SECONDS_BEFORE_ACCEPTING_AGAIN = 0.1
+_SECONDS_BETWEEN_LOOKS_FOR_VECTORS = 2.0
 
 
 def serve(  # noqa: PLR0913 - each is one thing that the program decides
@@ -147,6 +149,8 @@ class _Worker:
         self._users: dict[str, int] = {}
         self._n_connections = 0
         self._last_left = time.monotonic()
+        self._last_looked = -math.inf
+        """For vectors that a retrieval lacked."""
         self._sent: dict[Connection, Sent] = {}
         self._methods: dict[str, Callable[[Connection, dict[str, Any]], Any]] = {
             "index": self._index,
@@ -238,6 +242,8 @@ class _Worker:
         self._courtesy.asked()
         with self._using(Path(params["root"])) as index:
             result = index.retrieve(query_from_json(params["query"]))
+        if "vector" in result.unavailable:
+            self._look_for_vectors(Path(params["root"]))
         return self._sent[connection].result_to_json(result)
 
     def _related(self, _: Connection, params: dict[str, Any]) -> list[dict[str, Any]]:
@@ -298,6 +304,15 @@ class _Worker:
             with self._lock:
                 self._users[key] -= 1
                 self._lock.notify_all()
+
+    def _look_for_vectors(self, root: Path) -> None:
+        """See whether there are vectors by now, where a retrieval went without: a model may have come."""
+        now = time.monotonic()
+        with self._lock:
+            if now - self._last_looked < _SECONDS_BETWEEN_LOOKS_FOR_VECTORS:
+                return
+            self._last_looked = now
+        threading.Thread(target=self._warm, args=(root,), daemon=True, name="look for vectors").start()
 
     def _warm(self, root: Path) -> None:
         with contextlib.suppress(IndexerError), self._using(root) as index:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from indexer.report import IndexProgress, IndexSummary
+from indexer.report import IndexProgress, IndexStatus, IndexSummary
 from indexer.types import RetrievalResult
 from lsp_server.config import Settings
 from lsp_server.requests import CompletionRequest
@@ -109,6 +109,7 @@ class FakeIndex:
         self.go_on = threading.Event()
         self.go_on.set()
         self.failures: list[Exception] = []
+        self.no_vectors: str | None = None
 
     def index(self, root, *, on_progress=None, force=False):
         self.runs.append((root, force))
@@ -124,9 +125,15 @@ class FakeIndex:
             raise self.failures.pop(0)
         self.updates.append(set(paths))
 
+    def status(self, root):
+        return IndexStatus(
+            str(root), "", exists=True, n_files=2 + len(self.updates), n_definitions=5 + len(self.updates),
+            no_vectors=self.no_vectors,
+        )  # fmt: skip
+
     def retrieve(self, root, query):
         self.queries.append(query)
-        return RetrievalResult((), (), {}, {})
+        return RetrievalResult((), (), {"vector": self.no_vectors} if self.no_vectors else {}, {})
 
     def related(self, root, query):
         return ()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, Literal, Protocol
 
 from indexer.errors import IndexerError, WorkerError
-from indexer.report import IndexProgress, IndexSummary
+from indexer.report import VECTORS_TO_BE_MADE, IndexProgress, IndexStatus, IndexSummary
 from indexer.types import Definition, RelatedQuery, RetrievalQuery, RetrievalResult
 from lsp_server.server.overlaying import Overlaying
 
@@ -44,6 +44,10 @@ class IndexAsker(Protocol):
 
     def update(self, root: Path, paths: Collection[str]) -> object:
         """Bring the index up to date with a few changed files."""
+        ...
+
+    def status(self, root: Path) -> IndexStatus:
+        """Return what a repository's index holds."""
         ...
 
     def retrieve(self, root: Path, query: RetrievalQuery) -> RetrievalResult:
@@ -133,13 +137,21 @@ class RepositoryIndex:
     def retrieve(self, query: RetrievalQuery) -> RetrievalResult:
         """Return what a cursor needs, from what is indexed and overlaid so far.
 
+        Where it lacks vectors that could be made by now, since a model was installed, a run makes them.
+
         Raises:
             IndexerError: The index cannot be asked, or not yet.
         """
         if self._asker is None:
             raise WorkerError("the index is not open yet")
         self.buffers.wait()
-        return self._asker.retrieve(self.root, query)
+        result = self._asker.retrieve(self.root, query)
+        if result.unavailable.get("vector") == VECTORS_TO_BE_MADE and self._state.kind == "ready":
+            with self._changed:
+                if not self._is_running and self._wants_run == "no":
+                    self._ask_for_run()
+                    self._changed.notify_all()
+        return result
 
     def related(self, query: RelatedQuery) -> Sequence[Definition]:
         """Return what an open file is likely to need soon.
@@ -224,6 +236,7 @@ class RepositoryIndex:
                     self._run(asker, force=run == "forced")
                 else:
                     asker.update(self.root, paths)
+                    self._count(asker)
                 self._on_update()
             except _CancelledRun:
                 self._become(
@@ -272,8 +285,15 @@ class RepositoryIndex:
         summary = asker.index(self.root, on_progress=on_progress, force=force)
         if not summary.is_complete:
             raise _CancelledRun
-        held = f"{summary.n_definitions} definitions in {summary.n_files} files"
-        self._become("ready", message="; ".join([held, *summary.notes]))
+        self._become("ready", message="; ".join([_held(summary), *summary.notes]))
+
+    def _count(self, asker: IndexAsker) -> None:
+        """Have the state say what the index holds after an update; nobody is told, all else is as it was."""
+        if self._state.kind != "ready":
+            return
+        status = asker.status(self.root)
+        notes = [f"no vectors: {status.no_vectors}"] if status.no_vectors and status.n_definitions else []
+        self._state = replace(self._state, message="; ".join([_held(status), *notes]))
 
     def _fail(self, error: Exception) -> None:
         text = str(error) if isinstance(error, IndexerError) else f"{type(error).__name__}: {error}"
@@ -290,3 +310,7 @@ class RepositoryIndex:
             self._state, kind=kind, phase=phase, n_done=n_done, n_total=n_total, message=message
         )
         self._on_change(self._state)
+
+
+def _held(counts: IndexSummary | IndexStatus) -> str:
+    return f"{counts.n_definitions} definitions in {counts.n_files} files"

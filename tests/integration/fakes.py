@@ -63,7 +63,8 @@ sys.path[:0] = {paths!r}
 from pathlib import Path
 from fakes import HashingEmbedder
 from indexer.worker import serve
-serve(Path({index!r}), Path({runtime!r}), make_embedder=HashingEmbedder, idle_s={idle_s!r},
+serve(Path({index!r}), Path({runtime!r}), idle_s={idle_s!r},
+      make_embedder=lambda: None if Path({index!r}, "no model").exists() else HashingEmbedder(),
       is_outdated=Path({index!r}, "outdated").exists)
 """
 

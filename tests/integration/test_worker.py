@@ -14,7 +14,7 @@ from fakes import INVOICING, wait_for, worker_command, write_files
 
 from indexer.client import IndexClient
 from indexer.errors import RootError, WorkerError
-from indexer.report import IndexProgress
+from indexer.report import VECTORS_TO_BE_MADE, IndexProgress
 from indexer.types import RelatedQuery, RetrievalQuery
 from indexer.wire import index_meeting, receive
 from indexer.worker import _accept, at_low_priority
@@ -79,6 +79,23 @@ def test_a_client_starts_a_worker_that_indexes_and_answers(place: Place) -> None
         assert "overdue_days" in {row.definition.name for row in result.retrieved}
         found = client.search(place.root, "days an invoice is overdue", 3)
         assert found[0].definition.name == "overdue_days"
+        assert client.status(place.root).no_vectors is None
+
+
+def test_a_model_that_came_while_the_worker_ran_is_seen_by_a_retrieval_and_used_after_a_run(
+    place: Place,
+) -> None:
+    write_files(place.root, INVOICING)
+    place.index.mkdir()
+    (place.index / "no model").touch()
+    with place.connect() as client:
+        assert "no model" in " ".join(client.index(place.root).notes)
+        asked = query("def f(invoice):\n    invoice.overdue_days(")
+        assert "no model" in client.retrieve(place.root, asked).unavailable["vector"]
+        (place.index / "no model").unlink()
+        wait_for(lambda: client.retrieve(place.root, asked).unavailable["vector"] == VECTORS_TO_BE_MADE)
+        assert not client.index(place.root).notes
+        assert not client.retrieve(place.root, asked).unavailable
         assert client.status(place.root).no_vectors is None
 
 

@@ -9,7 +9,8 @@ import pytest
 from lsp_harness import FakeIndex
 
 from indexer.errors import WorkerError
-from indexer.types import RelatedQuery, RetrievalQuery
+from indexer.report import VECTORS_TO_BE_MADE
+from indexer.types import RelatedQuery, RetrievalQuery, RetrievalResult
 from lsp_server.server.indexing import MOST_FILES_AT_ONCE, RepositoryIndex
 
 ROOT = Path("/nowhere")
@@ -60,6 +61,32 @@ def test_changed_files_are_read_and_what_changes_meanwhile_is_not_lost():
         asker.go_on.set()
         assert started.index.wait_until_idle(PATIENCE_S)
         assert asker.updates == [{"a.py", "b.py"}]
+
+
+def test_the_state_says_what_the_index_holds_after_an_update_too():
+    asker = FakeIndex()
+    with Started(asker) as started:
+        assert started.index.wait_until_idle(PATIENCE_S)
+        n_told = len(started.states)
+        started.index.change(["a.py"])
+        assert started.index.wait_until_idle(PATIENCE_S)
+        assert started.index.state.message == "6 definitions in 3 files"
+        asker.no_vectors = "no model"
+        started.index.change(["b.py"])
+        assert started.index.wait_until_idle(PATIENCE_S)
+        assert started.index.state.message == "7 definitions in 4 files; no vectors: no model"
+        assert len(started.states) == n_told  # each keystroke's save is nothing to tell
+
+
+@pytest.mark.parametrize(("why", "n_runs"), [(VECTORS_TO_BE_MADE, 2), ("no model is installed", 1)])
+def test_a_retrieval_that_lacks_vectors_has_them_made_as_soon_as_they_can_be(why, n_runs):
+    asker = FakeIndex()
+    with Started(asker) as started:
+        assert started.index.wait_until_idle(PATIENCE_S)
+        asker.no_vectors = why
+        started.index.retrieve(QUERY)
+        assert started.index.wait_until_idle(PATIENCE_S)
+        assert len(asker.runs) == n_runs
 
 
 def test_many_changed_files_are_a_run():
@@ -133,7 +160,7 @@ def test_a_buffer_that_was_just_edited_is_read_before_anything_is_retrieved():
     asker = FakeIndex()
     order = []
     asker.overlay = lambda *_: order.append("overlay")
-    asker.retrieve = lambda *_: order.append("retrieve")
+    asker.retrieve = lambda *_: order.append("retrieve") or RetrievalResult((), (), {}, {})
     with Started(asker) as started, ThreadPoolExecutor(1) as aside:
         started.until(lambda: asker.runs)
         started.index.buffers.put("a.py", "x", aside)
