@@ -13,16 +13,30 @@ export class Explanation implements vscode.Disposable {
 
   /** Ask for the last suggestion and show it beside the code. */
   async show(client: CrosslightClient): Promise<void> {
-    const trace = await client.execute<Trace | null>("crosslight.explainLast");
-    const status = await client.execute<StatusAnswer>("crosslight.status");
-    const root = trace === null ? undefined : rootOf(trace.request.path, status, fs.existsSync);
-    const fileOf = (relative: string) => (root === undefined ? undefined : path.join(root, relative));
-    const panel = this.open();
-    panel.webview.html = explainPage(trace, fileOf, randomBytes(16).toString("base64"));
+    const html = await this.page(client);
+    this.open().webview.html = html;
+  }
+
+  /** Another suggestion was shown: where the panel is in sight, it shows that one. */
+  async refresh(client: CrosslightClient): Promise<void> {
+    if (this.panel?.visible) {
+      const html = await this.page(client);
+      if (this.panel !== undefined) {
+        this.panel.webview.html = html;
+      }
+    }
   }
 
   dispose(): void {
     this.panel?.dispose();
+  }
+
+  private async page(client: CrosslightClient): Promise<string> {
+    const trace = await client.execute<Trace | null>("crosslight.explainLast");
+    const status = await client.execute<StatusAnswer>("crosslight.status");
+    const root = trace === null ? undefined : rootOf(trace.request.path, status, fs.existsSync);
+    const fileOf = (relative: string) => (root === undefined ? undefined : path.join(root, relative));
+    return explainPage(trace, fileOf, randomBytes(16).toString("base64"));
   }
 
   private open(): vscode.WebviewPanel {

@@ -54,7 +54,8 @@ function content(trace: Trace, fileOf: (path: string) => string | undefined): st
     trace.suppression_reason === null
       ? ""
       : `<p class="note">Not shown: ${escaped(trace.suppression_reason)}.</p>`;
-  const list = retrieved.map((one) => definition(one, fileOf)).join("\n");
+  const byShare = retrieved.toSorted((a, b) => (b.attention_share ?? -1) - (a.attention_share ?? -1));
+  const list = byShare.map((one) => definition(one, fileOf)).join("\n");
   const none = retrieved.length === 0 ? '<p class="note">No definition of the repository was used.</p>' : "";
   return `<h1>${escaped(request.path)}:${request.line}</h1>
 <pre id="suggestion">${escaped(suggestion)}</pre>
@@ -75,12 +76,24 @@ function definition(one: RetrievedDefinition, fileOf: (path: string) => string |
   const place = `<b>${escaped(one.qualified_name)}</b> <span class="place">${escaped(one.path)}:${one.line}</span>`;
   const file = fileOf(one.path);
   const link = file === undefined ? place : `<a class="open" href="${openLink(file, one.line)}">${place}</a>`;
-  const kept = one.memory === null ? "" : `, ${escaped(one.memory)}`;
+  const title = [...one.reasons, `${one.n_tokens} tokens`, ...(one.memory === null ? [] : [one.memory])].join(
+    "; ",
+  );
+  const leftOut = one.memory === "left out" ? " (left out: there was no time for it)" : "";
   return `<li class="definition">
 <div class="head">${link}<span class="percent">${percent}</span></div>
 <svg class="share" role="img" aria-label="${percent}"><rect width="${(100 * share).toFixed(1)}%" height="100%"/></svg>
-<div class="reasons">${escaped(one.reasons.join("; "))} (${one.n_tokens} tokens${kept})</div>
+<div class="reasons" title="${escaped(title)}">${escaped(one.reasons.map(inWords).join("; "))}${leftOut}</div>
 </li>`;
+}
+
+/** Return why a definition was found, as people say it; the server tells `retriever #rank: detail`. */
+function inWords(reason: string): string {
+  const detail = reason.replace(/^(symbol|bm25|vector) #\d+: */, "");
+  return detail
+    .replace(/^terms: /, "shares the words ")
+    .replace(/^terms in /, "shares words in ")
+    .replace(/^cosine /, "similar in meaning: ");
 }
 
 function names(sources: Trace["sources"], retrieved: readonly RetrievedDefinition[]): string {

@@ -29,6 +29,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const wakening = new Wakening((command) => vscode.commands.executeCommand(command));
   const ownFolder = path.join(context.globalStorageUri.fsPath, "server");
   const { packageJSON } = context.extension;
+  const explanation = new Explanation();
   lifecycle = new Lifecycle({
     log,
     store,
@@ -37,8 +38,9 @@ export function activate(context: vscode.ExtensionContext): void {
     settingNames: serverSettingNames(packageJSON),
     wakening,
     onAccepted: () => void noteAccepted(context),
+    onShown: (client) =>
+      explanation.refresh(client).catch((error) => log.debug(`the panel keeps what it shows: ${error}`)),
   });
-  const explanation = new Explanation();
   const commands = registerCommands({ context, lifecycle, store, log, explanation, ownFolder });
   context.subscriptions.push(
     log,

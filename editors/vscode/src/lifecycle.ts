@@ -25,6 +25,7 @@ export interface Surroundings {
   readonly settingNames: readonly string[];
   readonly wakening: Wakening;
   readonly onAccepted: () => void;
+  readonly onShown: (client: CrosslightClient) => Promise<void>;
 }
 
 export class Lifecycle {
@@ -112,8 +113,8 @@ export class Lifecycle {
   }
 
   private newClient(file: string): CrosslightClient {
-    const { log, store, settingNames } = this.around;
-    const suggestions = new Suggestions(log, () => this.client, this.around.wakening);
+    const { log, store, settingNames, wakening, onShown } = this.around;
+    const suggestions = new Suggestions(log, () => this.client, wakening, onShown);
     this.suggestions = suggestions;
     const client: CrosslightClient = new CrosslightClient({
       file,

@@ -33,11 +33,15 @@ export class Suggestions implements vscode.Disposable {
   private readonly listening = vscode.workspace.onDidChangeTextDocument((event) => this.edited(event));
   private waiting: NodeJS.Timeout | undefined;
 
-  /** @param client Returns the client, once there is one. */
+  /**
+   * @param client Returns the client, once there is one.
+   * @param onShown Called when a suggestion was seen.
+   */
   constructor(
     private readonly log: vscode.LogOutputChannel,
     private readonly client: () => CrosslightClient | undefined,
     private readonly wakening: Wakening,
+    private readonly onShown: (client: CrosslightClient) => Promise<void>,
   ) {}
 
   /** Tell the server that a whole suggestion was accepted. */
@@ -119,6 +123,7 @@ export class Suggestions implements vscode.Disposable {
     if (fate.kind === "shown") {
       this.log.debug(`shown: ${fate.id}`);
       await client.sendNotification(DidShowCompletion, { item });
+      await this.onShown(client);
     } else {
       this.log.debug(`partly accepted: ${fate.id} ${fate.length}`);
       await client.sendNotification(DidPartiallyAcceptCompletion, { item, acceptedLength: fate.length });

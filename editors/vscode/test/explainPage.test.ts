@@ -45,6 +45,18 @@ test("each definition is shown with its share and opened by a click", () => {
   assert.match(html, /<code>price_of<\/code><\/td><td>price_of<\/td><td class="percent">14 %/);
 });
 
+test("the definition that was looked at most comes first, and each says why in words", () => {
+  const other = { ...DEFINITION, rank: 2, qualified_name: "tax_of", attention_share: 0.5 };
+  const unmeasured = { ...DEFINITION, rank: 3, qualified_name: "rate_of", attention_share: null };
+  const html = page({ ...TRACE, retrieved: [unmeasured, DEFINITION, other] });
+  assert.deepEqual(
+    [...html.matchAll(/<b>(\w+)<\/b>/g)].map((match) => match[1]),
+    ["tax_of", "price_of", "rate_of"],
+  );
+  assert.match(html, />imported; shares the words price<\/div>/);
+  assert.match(html, /title="symbol #1: imported; bm25 #3: terms: price; 40 tokens; warm"/);
+});
+
 test("what comes from files is text, never markup", () => {
   const evil = `<img src=x onerror="alert('x')">&`;
   const trace: Trace = {
