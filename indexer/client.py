@@ -174,16 +174,24 @@ class IndexClient:
         """Delete a repository's index and return how many bytes that freed."""
         return int(self._ask("remove", {"root": str(root.absolute())}, timeout_s=timeout_s))
 
-    def stop(self, *, timeout_s: float = 20.0) -> None:
+    def stop(self, *, only_if_alone: bool = False, timeout_s: float = 20.0) -> bool:
         """Tell the worker to end, and wait until it has; runs in progress are cancelled.
+
+        Args:
+            only_if_alone: Let it go on if another program is connected to it.
+            timeout_s: How long it may take.
+
+        Returns:
+            Whether it has ended.
 
         Raises:
             WorkerError: It goes on, or none can be asked.
         """
-        self._ask("stop", {}, timeout_s=timeout_s)
+        if self._ask("stop", {"only_if_alone": only_if_alone}, timeout_s=timeout_s) is False:
+            return False
         try:
             with filelock.FileLock(self._meeting.lock_file, timeout=timeout_s, mode=0o600):
-                return  # the lock is free once the process has closed everything
+                return True  # the lock is free once the process has closed everything
         except filelock.Timeout:
             raise self._failure(f"the index worker did not end within {timeout_s:.0f} s") from None
 

@@ -49,6 +49,7 @@ _T = TypeVar("_T")
 _MAX_OPEN = 4
 """Repositories kept open; each costs about 17 file handles, 6 threads, and its vectors in memory."""
 _LOCK_PATIENCE_S = 10.0
+_LEAVING_S = 1.0
 _INDEXING_NICENESS = 10
 _SECONDS_BEFORE_ACCEPTING_AGAIN = 0.1
 _SECONDS_BETWEEN_LOOKS_FOR_VECTORS = 2.0
@@ -193,6 +194,7 @@ class _Worker:
         finally:
             with self._lock:
                 self._n_connections -= 1
+                self._lock.notify_all()
                 del self._sent[connection]
                 self._last_left = time.monotonic()
 
@@ -209,7 +211,7 @@ class _Worker:
             send(connection, {"error": {"type": "WorkerError", "message": text}})
         else:
             send(connection, {"result": result})
-            if request["method"] == "stop":  # only now: the process may end at once
+            if request["method"] == "stop" and result:  # only now: the process may end at once
                 self.stopping.set()
 
     def _index(self, connection: Connection, params: dict[str, Any]) -> dict[str, Any]:
@@ -281,8 +283,12 @@ class _Worker:
             VectorStore.drop(self._server, folder.collection)
         return freed
 
-    def _stop(self, _: Connection, __: dict[str, Any]) -> None:
-        """Take leave; what ends the process comes after the answer."""
+    def _stop(self, _: Connection, params: dict[str, Any]) -> bool:
+        """Return whether the process ends, which comes after the answer; not where others need it still."""
+        if not params.get("only_if_alone"):
+            return True
+        with self._lock:  # a program that has just ended is noticed a moment later
+            return self._lock.wait_for(lambda: self._n_connections == 1, timeout=_LEAVING_S)
 
     @contextlib.contextmanager
     def _using(self, root: Path) -> Iterator[OpenIndex]:

@@ -104,6 +104,23 @@ def stop_worker(folders: Folders) -> None:
         client.stop()
 
 
+def stop_lone_worker(folders: Folders) -> bool:
+    """End the index worker if one runs and no other program is connected to it; return whether none runs.
+
+    Raises:
+        WorkerError: It was told to end and goes on.
+    """
+    from indexer.client import IndexClient
+    from indexer.errors import WorkerError
+
+    try:
+        client = IndexClient.connect(folders.index, folders.runtime, start=None)
+    except WorkerError:
+        return True
+    with client:
+        return client.stop(only_if_alone=True)
+
+
 def run_worker(folders: Folders, settings: Settings) -> None:
     """Be the index worker until nobody has asked for the configured time."""
     from indexer.worker import serve

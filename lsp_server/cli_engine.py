@@ -19,7 +19,7 @@ from model.disk import human_bytes
 if TYPE_CHECKING:
     from lsp_server.engine.service import HostedServer
 
-app = typer.Typer(help="Show and end the process that completes for all editors.", no_args_is_help=True)
+app = typer.Typer(help="Show and end the processes that complete for all editors.", no_args_is_help=True)
 
 
 SERVE_OPTIONS: Final[dict[str, Any]] = {
@@ -36,29 +36,35 @@ def serve(context: typer.Context) -> None:
 
 @app.command()
 def status(as_json: AsJson = False) -> None:
-    """Show the engine that runs: its model, its editors, and what memory it and the index worker take."""
+    """Show the engine and the index worker that run: model, editors, memory."""
     from lsp_server.engine.status import engine_status
 
     facts = engine_status(Folders.of_user())
     if as_json:
         print_json(facts)
-    elif facts["engine"] is None:
+        return
+    if facts["engine"] is None:
         complain("no engine runs; an editor starts one")
-    else:
-        _print_status(facts)
+    _print_status(facts)
 
 
 @app.command()
 def stop() -> None:
-    """End the engine that runs; editors start another one as soon as something is typed."""
-    from lsp_server.engine.status import stop_engine
+    """End the engine, and the index worker if no other program needs it; typing in an editor starts both."""
+    from lsp_server import assemble
+    from lsp_server.engine.status import running_worker, stop_engine
 
-    stopped = stop_engine(Folders.of_user())
+    folders = Folders.of_user()
+    stopped = stop_engine(folders)
     if stopped is None:
         complain("no engine runs")
     else:
         how = "did not answer and was killed" if stopped.hung else "has ended"
         print(f"the engine (process {stopped.pid}) {how}")
+    if (worker := running_worker(folders)) is not None:
+        has_ended = assemble.stop_lone_worker(folders)
+        how = "has ended" if has_ended else "goes on, since another program needs it"
+        print(f"the index worker (process {worker['pid']}) {how}")
 
 
 def engine_process() -> None:
@@ -86,16 +92,18 @@ def engine_process() -> None:
 
 def _print_status(facts: dict[str, Any]) -> None:
     engine, worker = facts["engine"], facts["index_worker"]
-    minutes, n_editors = engine["uptime_s"] / 60, engine["n_editors"]
-    lines = [
-        f"engine: process {engine['pid']}, version {engine['version']}, {_taking(engine)}",
-        f"  for {minutes:.0f} min, with {n_editors} editor{'' if n_editors == 1 else 's'}",
-        f"  model: {engine['model']['message']} ({engine['model']['state']})",
-        f"  log: {facts['log']}",
-    ]
+    lines = []
+    if engine is not None:
+        minutes, n_editors = engine["uptime_s"] / 60, engine["n_editors"]
+        lines += [
+            f"engine: process {engine['pid']}, version {engine['version']}, {_taking(engine)}",
+            f"  for {minutes:.0f} min, with {n_editors} editor{'' if n_editors == 1 else 's'}",
+            f"  model: {engine['model']['message']} ({engine['model']['state']})",
+            f"  log: {facts['log']}",
+        ]
     if worker is not None:
         lines.append(f"index worker: process {worker['pid']}, {_taking(worker)}")
-    if engine["notice"] is not None:
+    if engine is not None and engine["notice"] is not None:
         lines.append(engine["notice"])
     console = Console()
     for line in lines:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lsp_server.engine.greeting import Wants
     from lsp_server.paths import Folders
 
-__all__ = ["Stopped", "engine_status", "memory_bytes", "stop_engine"]
+__all__ = ["Stopped", "engine_status", "memory_bytes", "running_worker", "stop_engine"]
 
 _STOP_S: Final = 20.0
 _LAST_BREATH_S: Final = 2.0
@@ -33,12 +33,17 @@ def engine_status(folders: Folders) -> dict[str, Any]:
     """
     meeting = engine_meeting(folders)
     engine = _ask(folders, "status")
-    worker = worker_pid(folders.index, folders.runtime)
     return {
         "engine": engine and {**engine, "memory_bytes": memory_bytes(engine["pid"])},
-        "index_worker": worker and {"pid": worker, "memory_bytes": memory_bytes(worker)},
+        "index_worker": running_worker(folders),
         "log": str(meeting.log_file),
     }
+
+
+def running_worker(folders: Folders) -> dict[str, int | None] | None:
+    """Return the index worker's process id and memory, None if none runs."""
+    pid = worker_pid(folders.index, folders.runtime)
+    return {"pid": pid, "memory_bytes": memory_bytes(pid)} if pid is not None else None
 
 
 @dataclass(frozen=True, slots=True)

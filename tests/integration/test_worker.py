@@ -254,6 +254,17 @@ def test_a_worker_ends_when_nobody_is_connected(place: Place) -> None:
     wait_for(lambda: not place.worker_pids())
 
 
+def test_a_worker_that_another_program_is_connected_to_is_not_ended_by_who_asks_whether_it_is_alone(
+    place: Place,
+) -> None:
+    with place.connect() as client, place.connect() as other:
+        assert not client.stop(only_if_alone=True)
+        assert place.worker_pids()
+        other.close()
+        assert client.stop(only_if_alone=True)
+        wait_for(lambda: not place.worker_pids())
+
+
 def test_stop_ends_the_worker_and_the_next_call_starts_another(place: Place) -> None:
     write_files(place.root, INVOICING)
     with place.connect() as client:
