@@ -38,7 +38,7 @@ local function go(jump, from)
     vim.api.nvim_set_current_win(from)
   end
   vim.cmd("normal! m'")
-  vim.cmd.edit(vim.fn.fnameescape(jump.path))
+  vim.cmd.edit(vim.fn.fnameescape(vim.fn.fnamemodify(jump.path, ":.")))
   local last = vim.api.nvim_buf_line_count(0)
   vim.api.nvim_win_set_cursor(0, { math.min(jump.line, last), 0 })
   vim.cmd("normal! zvzz")
@@ -57,15 +57,14 @@ function M.open(title, filetype, lines)
     width = math.max(width, vim.fn.strdisplaywidth(text))
   end
   width = math.min(width, math.max(20, vim.o.columns - 4))
-  local height = math.min(#lines, math.max(1, vim.o.lines - vim.o.cmdheight - 4))
   if vim.api.nvim_get_mode().mode:sub(1, 1) == "i" then
     vim.cmd.stopinsert()
   end
   local window = vim.api.nvim_open_win(bufnr, true, {
     relative = "editor",
     width = width,
-    height = height,
-    row = math.floor((vim.o.lines - height) / 2) - 1,
+    height = 1,
+    row = 0,
     col = math.floor((vim.o.columns - width) / 2),
     border = "rounded",
     style = "minimal",
@@ -73,7 +72,13 @@ function M.open(title, filetype, lines)
   })
   vim.bo[bufnr].filetype = filetype
   vim.wo[window].cursorline = true
-  vim.wo[window].wrap = false
+  vim.wo[window].wrap, vim.wo[window].linebreak = true, true
+  vim.wo[window].breakindent, vim.wo[window].breakindentopt = true, "shift:2"
+  local height = vim.api.nvim_win_text_height(window, {}).all
+  height = math.min(height, math.max(1, vim.o.lines - vim.o.cmdheight - 4))
+  local row = math.max(0, math.floor((vim.o.lines - height) / 2) - 1)
+  local col = math.floor((vim.o.columns - width) / 2)
+  vim.api.nvim_win_set_config(window, { relative = "editor", height = height, row = row, col = col })
   local function close()
     if vim.api.nvim_win_is_valid(window) then
       vim.api.nvim_win_close(window, true)
