@@ -1,10 +1,12 @@
--- A server inside of Neovim that suggests one text everywhere: `_G.suggestion`, nil for none. For what does not depend
--- on a model.
+-- A server inside of Neovim that suggests one text everywhere: `_G.suggestion`, nil for none; `_G.answers` has
+-- those to commands. For what does not depend on a model.
 local ID = "crosslight.didAcceptCompletion"
 
 local function answer(method, params)
   if method == "initialize" then
     return { capabilities = { inlineCompletionProvider = true, textDocumentSync = { openClose = true, change = 2 } } }
+  elseif method == "workspace/executeCommand" then
+    return _G.answers and _G.answers[params.command] or vim.NIL
   elseif method ~= "textDocument/inlineCompletion" then
     return vim.NIL
   elseif not _G.suggestion then

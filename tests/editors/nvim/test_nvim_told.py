@@ -33,3 +33,97 @@ def test_a_colour_scheme_that_comes_later_is_followed(start):
     suggest(editor, "more")
     editor.type("o")
     assert editor.until_suggested() == "more"
+
+
+STATUS = {
+    "version": "1",
+    "status": {"kind": "Normal", "busy": False, "message": ""},
+    "model": {"kind": "ready", "message": ""},
+    "paused": False,
+    "last": {"uri": "file:///elsewhere.py", "reason": None, "explanation": None, "latencyMs": 7},
+}
+
+
+def answers(editor, command, answer):
+    editor.lua("_G.answers = { ['crosslight.' .. select(1, ...)] = select(2, ...) }", command, answer)
+
+
+def status(editor, **changes):
+    """Return what `:Crosslight status` shows of the current buffer."""
+    answers(editor, "status", STATUS | changes)
+    editor.ex("Crosslight status")
+    editor.until(lambda: editor.lua("return vim.bo.filetype") == "crosslight-status", "window")
+    shown = "\n".join(editor.lines)
+    editor.keys("q")
+    return shown
+
+
+@pytest.mark.parametrize(
+    ("commands", "why"),
+    [
+        ("enew", "it has neither a name nor a file type"),
+        ("edit large.txt", "it is larger than `max_bytes`"),
+    ],
+)
+def test_a_buffer_that_is_not_served_says_so_and_why(start, shop, commands, why):
+    (shop / "large.txt").write_text("x" * 2000)
+    editor = scripted(start, SETUP.replace('"true" }', '"true" }, max_bytes = 1000'))
+    assert "not served" not in status(editor)
+    editor.ex(commands)
+    shown = status(editor)
+    assert f"This buffer is not served: {why}" in shown
+    assert "Last request, in /elsewhere.py: a suggestion (7 ms)" in shown
+    editor.keys("ix<Esc>")
+    editor.ex("checkhealth crosslight")
+    assert f"is not served: {why}" in "\n".join(editor.lines)
+
+
+def test_status_says_where_suggestions_are_off_and_what_ends_it(start):
+    editor = scripted(start)
+    assert "off" not in status(editor)
+    editor.ex("Crosslight toggle buffer")
+    assert "off in this buffer; `:Crosslight toggle buffer` switches" in status(editor)
+    editor.ex("Crosslight toggle buffer")
+    editor.lua("vim.b.crosslight_enabled = nil")
+    editor.ex("Crosslight toggle")
+    assert "off; `:Crosslight toggle` switches" in status(editor)
+
+
+def test_the_end_of_a_pause_is_named_as_it_is_typed_here(start):
+    editor = scripted(start)
+    last = STATUS["last"] | {"reason": "paused", "explanation": "the command crosslight.pause"}
+    shown = status(editor, paused=True, last=last)
+    assert "crosslight.pause" not in shown
+    assert shown.count("`:Crosslight resume` ends that") == 2
+
+
+def test_a_long_line_of_a_window_is_shown_to_its_end(start):
+    editor = scripted(start)
+    cure = " ".join(["word"] * 60) + " the cure"
+    answers(editor, "status", STATUS | {"model": {"kind": "failed", "message": cure}})
+    editor.ex("Crosslight status")
+    editor.until(lambda: "the cure" in editor.screen.text, "all of the line")
+    assert "Last request" in editor.screen.text
+
+
+@pytest.mark.parametrize("width", [40, 60, 99])
+def test_a_message_that_is_shortened_keeps_its_words_and_commands_whole(start, width):
+    editor = scripted(start)
+    text = (
+        "Crosslight: the model that the settings name, a long name indeed, is not there or was not installed "
+        "as a whole; so run `pull it`"
+    )
+    shown = editor.lua('return require("crosslight.status").shortened(...)', text, width)
+    assert len(shown) <= width
+    assert shown.endswith("`pull it`")
+    assert {*shown.split()} <= {*text.split(), "…"}
+
+
+def test_a_file_that_explain_leads_to_has_a_short_name(start, shop):
+    editor = scripted(start)
+    jump = {"path": str(shop / "shop" / "invoice.py"), "line": 3}
+    lines = [{"chunks": [["there"]], "jump": jump}]
+    editor.lua('require("crosslight.window").open("", "", ...)', lines)
+    editor.keys("<CR>")
+    assert editor.lua("return vim.fn.bufname()") == "shop/invoice.py"
+    assert editor.lua("return vim.fn.line('.')") == 3

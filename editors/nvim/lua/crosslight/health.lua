@@ -46,6 +46,20 @@ local function check_installation(program)
   end
 end
 
+local function check_buffers()
+  for _, bufnr in ipairs(vim.api.nvim_list_bufs()) do
+    local name = vim.api.nvim_buf_get_name(bufnr)
+    local is_wanted = vim.bo[bufnr].buflisted and vim.api.nvim_buf_is_loaded(bufnr)
+    if is_wanted and (name ~= "" or vim.bo[bufnr].modified) and vim.bo[bufnr].buftype == "" then
+      local why_not = server.why_not_served(bufnr)
+      local title = name ~= "" and vim.fn.fnamemodify(name, ":~:.") or "[No Name]"
+      if why_not then
+        health.info(("%s is not served: %s"):format(title, why_not))
+      end
+    end
+  end
+end
+
 local function check_clients()
   local clients = vim.lsp.get_clients({ name = server.NAME })
   if #clients == 0 then
@@ -116,6 +130,7 @@ function M.check()
     check_installation(vim.fn.exepath(command[1]))
   end
   check_clients()
+  check_buffers()
   check_others()
 end
 

@@ -207,8 +207,9 @@ end
 
 --- Show the state of the model and the index, and why nothing was suggested last.
 function M.show_status()
+  local bufnr = vim.api.nvim_get_current_buf()
   require("crosslight.server").run("status", nil, function(answer)
-    show_texts("Crosslight", "crosslight-status", require("crosslight.status").describe(answer))
+    show_texts("Crosslight", "crosslight-status", require("crosslight.status").describe(answer, bufnr))
   end)
 end
 

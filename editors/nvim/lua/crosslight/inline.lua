@@ -125,8 +125,8 @@ end
 
 local function tell_why_not()
   server.run("status", nil, function(answer)
-    local why = vim.tbl_get(answer or {}, "last", "explanation")
-    status.say(3, "Crosslight: no suggestion" .. (type(why) == "string" and ": " .. why or ""))
+    local why = status.explanation((answer or {}).last)
+    status.say(3, "Crosslight: no suggestion" .. (why and ": " .. why or ""))
   end)
 end
 
@@ -192,11 +192,9 @@ end
 
 --- Ask by hand.
 function M.trigger()
-  local why_not
+  local why_not = server.why_not_served(vim.api.nvim_get_current_buf())
   if not is_inserting() then
     why_not = "suggestions are for insert mode"
-  elseif not server.client() then
-    why_not = server.why_not(0) or "the server does not run"
   end
   if why_not then
     return status.say(3, "Crosslight: no suggestion: " .. why_not)

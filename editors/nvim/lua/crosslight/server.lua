@@ -83,6 +83,16 @@ function M.why_not(bufnr)
   return nil
 end
 
+--- Return why a buffer has no server.
+---@param bufnr integer
+---@return string? reason nil where it has one
+function M.why_not_served(bufnr)
+  if M.client(bufnr) then
+    return nil
+  end
+  return M.why_not(bufnr) or "the server does not run"
+end
+
 ---@param bufnr integer
 ---@param on_dir fun(root?: string)
 local function root_dir(bufnr, on_dir)
@@ -195,8 +205,9 @@ end
 function M.run(command, arguments, on_answer)
   local client = M.client() or vim.lsp.get_clients({ name = M.NAME })[1]
   if not client then
-    local why_not = M.command() and "Crosslight: no buffer has it yet" or M.not_found_message()
-    return vim.notify(why_not, vim.log.levels.WARN)
+    local why_not = M.why_not(vim.api.nvim_get_current_buf()) or "the server does not run"
+    local message = M.command() and "Crosslight: this buffer is not served: " .. why_not
+    return vim.notify(message or M.not_found_message(), vim.log.levels.WARN)
   end
   local params = { command = "crosslight." .. command, arguments = arguments }
   client:request("workspace/executeCommand", params, function(failure, answer)

@@ -1,6 +1,4 @@
 --- What the server says of itself: its status, for a status line, and the last lines of its log.
-local config = require("crosslight.config")
-
 local M = {}
 
 local NAME = "crosslight"
@@ -98,6 +96,24 @@ end
 
 local NOTIFY = { vim.log.levels.ERROR, vim.log.levels.WARN, vim.log.levels.INFO }
 
+--- Return a text's last words, a command in backticks in one piece.
+---@param text string
+---@param width integer at most
+---@return string
+local function last_words(text, width)
+  local words = vim.split(text, " ", { plain = true })
+  local last, best = "", nil
+  for index = #words, 1, -1 do
+    last = last == "" and words[index] or words[index] .. " " .. last
+    if vim.fn.strdisplaywidth(last) > width then
+      break
+    end
+    local _, n_backticks = last:gsub("`", "")
+    best = n_backticks % 2 == 0 and last or best
+  end
+  return best or vim.fn.strcharpart(text, vim.fn.strchars(text) - width)
+end
+
 --- Return a text that fits on a line: its beginning, which tells what is wrong, and its end, which has the cure.
 ---@param text string
 ---@param width integer
@@ -107,14 +123,14 @@ function M.shortened(text, width)
     return text
   end
   text = text:gsub("^Crosslight: ", "")
-  local n_characters = vim.fn.strchars(text)
   local gap = " … "
   if vim.fn.strdisplaywidth(text) <= width or width < 20 then
     return vim.fn.strcharpart(text, 0, width)
   end
-  local n_last = math.floor((width - vim.fn.strchars(gap)) * 0.45)
-  local n_first = width - vim.fn.strchars(gap) - n_last
-  return vim.fn.strcharpart(text, 0, n_first) .. gap .. vim.fn.strcharpart(text, n_characters - n_last)
+  local room = width - vim.fn.strchars(gap)
+  local last = last_words(text, math.floor(room * 0.6))
+  local first = vim.fn.strcharpart(text, 0, room - vim.fn.strdisplaywidth(last) + 1)
+  return (first:match("^(.*%S)%s+%S*$") or vim.fn.strcharpart(first, 0, vim.fn.strchars(first) - 1)) .. gap .. last
 end
 
 --- Say something on one line, so that nobody must press a key to go on; all of it stands in `:Crosslight log`.
@@ -147,10 +163,56 @@ end
 
 local REASONS = { Normal = "ready", Inactive = "inactive" }
 
+--- Explanations that name a command, as it is called here.
+local OURS = {
+  paused = "suggestions are paused; `:Crosslight resume` ends that",
+  model_cancelled = "loading the model was cancelled; `:Crosslight resume`, or asking by hand, loads it",
+}
+
+--- Return why a request showed nothing.
+---@param last any of `crosslight.status`
+---@return string? explanation nil if it showed something
+function M.explanation(last)
+  local why = type(last) == "table" and (OURS[last.reason] or last.explanation)
+  return type(why) == "string" and why or nil
+end
+
+--- Return what keeps suggestions from a buffer, whatever the server says of itself.
+---@param bufnr? integer nil: from all that do not say otherwise
+---@return string[]
+local function hindrances(bufnr)
+  local lines = {}
+  local why_not = bufnr and require("crosslight.server").why_not_served(bufnr)
+  if why_not then
+    table.insert(lines, "This buffer is not served: " .. why_not)
+  elseif not require("crosslight.inline").is_enabled(bufnr) then
+    local is_own = bufnr and vim.b[bufnr].crosslight_enabled ~= nil
+    local scope = is_own and { " in this buffer", " buffer" } or { "", "" }
+    local text = "Suggestions while typing are off%s; `:Crosslight toggle%s` switches them on"
+    table.insert(lines, text:format(unpack(scope)))
+  end
+  return lines
+end
+
+---@param last table of `crosslight.status`
+---@param bufnr? integer that is asked about
+---@return string
+local function last_request(last, bufnr)
+  local why = M.explanation(last)
+  local what = why and "nothing shown, " .. why or "a suggestion"
+  local elsewhere = ""
+  if bufnr and type(last.uri) == "string" and last.uri ~= vim.uri_from_bufnr(bufnr) then
+    elsewhere = ", in " .. vim.fn.fnamemodify(vim.uri_to_fname(last.uri), ":~:.")
+  end
+  return ("Last request%s: %s (%.0f ms)"):format(elsewhere, what, last.latencyMs)
+end
+
 --- Return an answer of `crosslight.status` as lines for people.
 ---@param answer table
+---@param bufnr? integer that it is asked about
 ---@return string[]
-function M.describe(answer)
+function M.describe(answer, bufnr)
+  bufnr = bufnr and vim.api.nvim_buf_is_valid(bufnr) and bufnr or nil
   local status = type(answer.status) == "table" and answer.status or {}
   local message = status.message ~= "" and status.message or nil
   local lines = {
@@ -160,6 +222,10 @@ function M.describe(answer)
       answer.model.message ~= "" and ", " .. answer.model.message or ""
     ),
   }
+  vim.list_extend(lines, hindrances(bufnr))
+  if answer.paused == true then
+    table.insert(lines, "Suggestions while typing are paused; `:Crosslight resume` ends that")
+  end
   for _, one in ipairs(answer.repositories or {}) do
     local progress = one.kind == "indexing" and one.total > 0 and (" %d of %d"):format(one.done, one.total)
       or ""
@@ -168,13 +234,8 @@ function M.describe(answer)
   end
   local last = answer.last
   if type(last) == "table" then
-    local what = type(last.explanation) == "string" and "nothing shown, " .. last.explanation
-      or "a suggestion"
-    table.insert(lines, ("Last request: %s (%.0f ms)"):format(what, last.latencyMs))
+    table.insert(lines, last_request(last, bufnr))
     vim.list_extend(lines, last.retrievalNotes or {})
-  end
-  if not config.current.enabled then
-    table.insert(lines, "Suggestions while typing are off; `:Crosslight toggle` switches them on")
   end
   return lines
 end
