@@ -11,7 +11,7 @@ import { disabledLanguages, isEnabled, setEnabled, setLanguageEnabled } from "./
 import { statusText } from "./statusText";
 import { isPaused, modelCommand } from "./state";
 import type { Store } from "./store";
-import { install, pullModel } from "./tasks";
+import { install, pullModel, runDoctor } from "./tasks";
 
 /** What the commands act on. */
 export interface Parts {
@@ -43,6 +43,7 @@ export function registerCommands(parts: Parts): vscode.Disposable[] {
     "crosslight.install": () => alone(store, () => install({ context, lifecycle, store, ownFolder })),
     "crosslight.pullModel": () =>
       alone(store, () => pullModel(lifecycle, store, neededModel(store) ?? ["model", "pull"])),
+    "crosslight.doctor": () => runDoctor(lifecycle),
     "crosslight.showTerminal": showTerminal,
     [OPEN_DEFINITION]: openDefinition,
     [ACCEPT]: (id) => (typeof id === "string" ? lifecycle.accepted(id) : undefined),

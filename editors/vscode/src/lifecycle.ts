@@ -33,6 +33,7 @@ export class Lifecycle {
   private client: CrosslightClient | undefined;
   private suggestions: Suggestions | undefined;
   private isModelReady = false;
+  private isWelcoming = false;
   private turn: Promise<void> = Promise.resolve();
 
   constructor(private readonly around: Surroundings) {}
@@ -60,6 +61,11 @@ export class Lifecycle {
       await this.start();
     })();
     await this.turn;
+  }
+
+  /** Say so once the model is ready, which the user now waits for. */
+  welcome(): void {
+    this.isWelcoming = true;
   }
 
   /** Tell the server that a suggestion was accepted. */
@@ -127,9 +133,8 @@ export class Lifecycle {
     client.onNotification(ShowMessageNotification.type, (params) => void showMessage(params));
     client.onNotification(DidChangeStatus, (status) => {
       store.update({ status });
-      if (!this.isModelReady && isModelReady(status)) {
-        this.isModelReady = true; // told once: a status comes with every key
-        void vscode.commands.executeCommand("setContext", "crosslight.modelReady", true);
+      if (isModelReady(status)) {
+        this.tellReady();
       }
     });
     client.onDidChangeState(({ newState }) => {
@@ -140,6 +145,17 @@ export class Lifecycle {
       }
     });
     return client;
+  }
+
+  private tellReady(): void {
+    if (!this.isModelReady) {
+      this.isModelReady = true; // told once: a status comes with every key
+      void vscode.commands.executeCommand("setContext", "crosslight.modelReady", true);
+    }
+    if (this.isWelcoming) {
+      this.isWelcoming = false;
+      void vscode.window.showInformationMessage("Crosslight is ready: open a file and type.");
+    }
   }
 
   private tellMissing(search: Exclude<Search, { kind: "found" }>): void {

@@ -39,6 +39,7 @@ export async function install({ context, lifecycle, store, ownFolder }: Installi
     return;
   }
   store.update({ server: "starting" });
+  lifecycle.welcome();
   await lifecycle.restart();
 }
 
@@ -57,17 +58,32 @@ export async function pullModel(
     void vscode.window.showErrorMessage("Crosslight: the model was not fetched; the terminal says why.");
     return;
   }
+  lifecycle.welcome();
   if (lifecycle.running === undefined) {
     await lifecycle.restart();
   }
   await lifecycle.running?.execute("crosslight.pause", false); // which loads a model that was missing
 }
 
-/** Run commands as `run` does, while the status bar says what is at work. */
+/** Have the server look at everything that it needs, in a terminal. */
+export async function runDoctor(lifecycle: Lifecycle): Promise<void> {
+  const search = lifecycle.search();
+  if (search.kind === "found") {
+    await run("Doctor", [[search.file, "doctor"]]); // the terminal says what is wrong
+  } else {
+    await vscode.commands.executeCommand("crosslight.restart"); // which tells what is missing
+  }
+}
+
+/** Run commands as `run` does, while the status bar says what is at work; a terminal of a success is closed. */
 async function shown(store: Store, task: Task, name: string, commands: readonly Command[]): Promise<boolean> {
   store.update({ task });
   try {
-    return await run(name, commands);
+    const isDone = await run(name, commands);
+    if (isDone) {
+      vscode.window.terminals.find((terminal) => terminal.name.includes(name))?.dispose();
+    }
+    return isDone;
   } finally {
     store.update({ task: undefined });
   }
