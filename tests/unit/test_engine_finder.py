@@ -58,7 +58,7 @@ def answer(body: bytes) -> Callable[[socket.socket], object]:
         (answer(b'{"id": 0, "result": {"protocol": 0}}'), EngineError, "no engine"),
         (answer(b'{"id": 0, "result": null}'), EngineError, "no engine"),
         (answer(b"not json"), EngineError, "no engine"),
-        # Reads before it closes: unread bytes would make a reset of the end, which may overtake what was said.
+        # Reads before it closes: unread bytes make its end a reset, which may overtake what was said.
         (
             lambda connected: (connected.sendall(b"220 smtp ready\r\n"), connected.recv(1000)),
             EngineError,
