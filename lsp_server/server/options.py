@@ -41,7 +41,8 @@ class SessionOptions:
     )
     debounce_ms: int = setting(
         -1,
-        "How long to wait for the next keystroke; -1 tells it from how fast you type and the model answers.",
+        "How many milliseconds to wait for the next keystroke; -1 chooses them by how fast you type and the "
+        "model answers.",
         at_least=-1,
         at_most=2_000,
     )
