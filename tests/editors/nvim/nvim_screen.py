@@ -56,10 +56,13 @@ class Screen:
         return self.styles[cell.style]
 
     def lines_in(self, groups: frozenset[str]) -> list[str]:
-        """Return what is shown in just these highlight groups, one text for each row that has some."""
+        """Return what is shown in these highlight groups, one text for each row that has some.
+
+        Others may lie below: a suggestion takes what it is drawn on into its colours.
+        """
         found = []
         for row in self.rows:
-            text = "".join(cell.text for cell in row if self.style(cell).groups == groups)
+            text = "".join(cell.text for cell in row if self.style(cell).groups >= groups)
             if text:
                 found.append(text)
         return found
