@@ -240,7 +240,8 @@ class RepositoryIndex:
                 self._on_update()
             except _CancelledRun:
                 self._become(
-                    "cancelled", message="indexing was cancelled; crosslight.reindex goes on with it"
+                    "cancelled",
+                    message="indexing was cancelled; reindexing goes on with it",
                 )
             except Exception as error:  # noqa: BLE001 - a thread that ends would lose every change to come
                 self._fail(error)

@@ -30,6 +30,7 @@ __all__ = ["CrosslightServer"]
 
 _UNREMARKABLE: Final = frozenset({"superseded", "cancelled", "model_loading", "engine_restarting"})
 
+_NOTHING_SHOWN: Final = "nothing is shown in %s: %s"
 _MINUTE_S: Final = 60.0
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,8 @@ class CrosslightServer(ConnectionServer):
         """Whether it is given completion items."""
         self._said_no_items = False
         self._roots: set[Path] = set()
+        self._noted: tuple[str, str | None] | None = None
+        """The document and the reason of the last answer that is worth a line of the log."""
         self._log: Forwarder | None = None
         self._pause_timer: asyncio.TimerHandle | None = None
 
@@ -167,9 +170,14 @@ class CrosslightServer(ConnectionServer):
             self._pause_timer = None
 
     def _note_answer(self, answer: Answer) -> None:
-        if answer.reason is not None:
-            level = logging.DEBUG if answer.reason in _UNREMARKABLE else logging.INFO
-            log.log(level, "nothing is shown in %s: %s", _name_of(answer.uri), answer.reason)
+        """Log why nothing is shown; in a row of answers, such as of a pause's keystrokes, once."""
+        if answer.reason in _UNREMARKABLE:
+            log.debug(_NOTHING_SHOWN, _name_of(answer.uri), answer.reason)
+            return
+        noted = (answer.uri, answer.reason)
+        if answer.reason is not None and noted != self._noted:
+            log.info(_NOTHING_SHOWN, _name_of(answer.uri), answer.reason)
+        self._noted = noted
 
     def _note_model(self, state: ModelState) -> None:
         self.editor.on_model(state, self.host.model.cancel_loading)

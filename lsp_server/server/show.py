@@ -16,7 +16,7 @@ __all__ = ["EXPLANATIONS", "why_inactive", "why_not_here", "why_not_this"]
 
 EXPLANATIONS = {
     # before the model is asked
-    "paused": "suggestions are paused; the command crosslight.pause resumes them",
+    "paused": "suggestions are paused; your editor's Crosslight menu or command resumes them",
     "disabled": "suggestions while typing are switched off in the editor's settings",
     "language_disabled": "this language is switched off in the editor's settings",
     "not_open": "the editor asked about a document that it has not opened",
@@ -26,8 +26,8 @@ EXPLANATIONS = {
     "in_string": "suggestions in strings are switched off in the editor's settings",
     "in_comment": "suggestions in comments are switched off in the editor's settings",
     "model_loading": "the model is being loaded",
-    "model_cancelled": "loading the model was cancelled; crosslight.pause with `false`, or asking by hand, "
-    "loads it",
+    "model_cancelled": "loading the model was cancelled; asking by hand, or resuming suggestions in your "
+    "editor's Crosslight menu or command, loads it",
     "model_missing": "the model that the settings name (`model.name`) is not installed; "
     "`crosslight model list` names those that are, `crosslight model pull` fetches one",
     "model_failed": "the model cannot be loaded; `crosslight doctor` says more",

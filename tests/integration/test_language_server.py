@@ -234,6 +234,25 @@ async def test_paused_means_no_suggestions_while_typing(client):
     assert client.told("didChangeStatus")[-1] == {"kind": "Normal", "busy": False, "message": ""}
 
 
+def test_the_log_says_once_why_nothing_is_shown_in_a_row(caplog):
+    caplog.set_level(logging.INFO, "lsp_server")
+
+    async def test(client):
+        await client.initialize(options={"debounceMs": 0})
+        client.open(URI, "x = ")
+        for _ in range(2):
+            await client.command("crosslight.pause", True)
+            for _ in range(3):
+                assert await client.suggest(URI, 0, 4, invoked=False) is None
+            await client.command("crosslight.pause", False)
+            assert await client.suggest(URI, 0, 4) is not None
+        said = [text for text in caplog.messages if "nothing is shown" in text]
+        assert len(said) == 2
+        assert all(text.endswith(": paused") for text in said)
+
+    serve(test)
+
+
 @opened()
 async def test_a_pause_of_some_minutes_says_how_many_and_ends_by_itself(client):
     assert await client.command("crosslight.pause", True, 30) == {"paused": True, "minutesLeft": 30}

@@ -35,6 +35,10 @@ def test_where_nothing_is_suggested_while_typing_there_is_a_reason(changes, befo
     assert reason is None or reason in EXPLANATIONS
 
 
+def test_no_explanation_names_a_command_of_the_protocol_that_nobody_can_type():
+    assert not [text for text in EXPLANATIONS.values() if "crosslight." in text]
+
+
 def test_every_reason_is_explained():
     assert set(get_args(SuppressionReason)) <= set(EXPLANATIONS)
 
