@@ -3,6 +3,7 @@ import * as vscode from "vscode";
 import { type CrosslightClient, isLost } from "./client";
 import { type Explanation, openDefinition } from "./explain";
 import { OPEN_DEFINITION } from "./explainPage";
+import { languageName } from "./languages";
 import type { Lifecycle } from "./lifecycle";
 import { menuItems } from "./menu";
 import { PAUSES, pauseArguments } from "./pause";
@@ -87,7 +88,7 @@ async function showMenu({ lifecycle, store }: Parts): Promise<void> {
     isEnabled: isEnabled(),
     isPaused: isPaused(store.facts),
     isModelMissing: neededModel(store) !== undefined,
-    language,
+    language: language === undefined ? undefined : languageName(language, vscode.extensions.all),
     isLanguageOff: language !== undefined && disabledLanguages().includes(language),
   });
   const title = lifecycle.running === undefined ? "Crosslight" : `Crosslight: ${store.display.detail}`;

@@ -14,7 +14,7 @@ export interface Situation {
   readonly isEnabled: boolean;
   readonly isPaused: boolean;
   readonly isModelMissing: boolean;
-  /** Of the active editor; undefined where there is none. */
+  /** The name of the active editor's; undefined where there is none. */
   readonly language: string | undefined;
   readonly isLanguageOff: boolean;
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import test from "node:test";
 import { CrashCount } from "../src/crashes";
+import { languageName } from "../src/languages";
 import { menuItems, type Situation } from "../src/menu";
 import { PAUSES, pauseArguments } from "../src/pause";
 import type { StatusAnswer } from "../src/protocol";
@@ -99,6 +100,16 @@ test("a server that ends again and again within three minutes is left alone", ()
 
 test("a pause is for minutes, or until it is resumed", () => {
   assert.deepEqual(PAUSES.map(pauseArguments), [[true, 5], [true, 15], [true, 60], [true]]);
+});
+
+test("a language is called by the name that an extension gives it", () => {
+  const extensions = [
+    { packageJSON: {} },
+    { packageJSON: { contributes: { languages: [{ id: "python" }] } } },
+    { packageJSON: { contributes: { languages: [{ id: "python", aliases: ["Python", "py"] }] } } },
+  ];
+  assert.equal(languageName("python", extensions), "Python");
+  assert.equal(languageName("other", extensions), "other");
 });
 
 test("the menu offers what the moment asks for", () => {
