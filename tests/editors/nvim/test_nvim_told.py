@@ -127,3 +127,36 @@ def test_a_file_that_explain_leads_to_has_a_short_name(start, shop):
     editor.keys("<CR>")
     assert editor.lua("return vim.fn.bufname()") == "shop/invoice.py"
     assert editor.lua("return vim.fn.line('.')") == 3
+
+
+def test_asking_by_hand_in_a_buffer_that_is_not_served_says_why_and_goes_on(start):
+    editor = scripted(start)
+    editor.ex("enew")
+    editor.keys(r"ia<M-\>b")
+    assert editor.line == "ab"
+    assert "it has neither a name nor a file type" in editor.messages
+
+
+def test_the_key_to_ask_by_hand_is_left_to_who_has_it(start):
+    editor = scripted(start, r"vim.cmd [[inoremap <M-\> own]]" + f"\n{SETUP}")
+    editor.ex("enew")
+    editor.keys(r"i<M-\>")
+    assert editor.line == "own"
+    editor.ex(r"iunmap <M-\>")
+    editor.lua("""
+        require("crosslight").setup({ cmd = { "true" } })
+        require("crosslight").setup({ cmd = { "true" }, keys = { trigger = "<C-l>" } })
+    """)
+    maps = editor.nvim.request("nvim_get_keymap", "i")
+    asking = {one["lhs"] for one in maps if one.get("desc") == "Crosslight: Ask for a suggestion"}
+    assert asking == {"<C-L>", "<Plug>(crosslight-trigger)"}
+
+
+def test_explain_says_that_it_is_about_another_buffer(start):
+    editor = scripted(start)
+    request = {"path": "shop/mail.py", "line": 1, "column": 1}
+    answers(editor, "explainLast", {"request": request, "text": "x", "retrieved": []})
+    editor.ex("enew")
+    editor.ex("Crosslight explain")
+    editor.until(lambda: "shop/mail.py" in editor.screen.text, "window")
+    assert "This buffer is not served: it has neither" in editor.lines[0]

@@ -117,11 +117,16 @@ end
 
 --- Open a window about the last suggestion.
 function M.open()
+  local why_not = server.why_not_served(vim.api.nvim_get_current_buf())
   server.run("explainLast", nil, function(trace, client)
     if not trace then
       return vim.notify("Crosslight: there was no suggestion yet", vim.log.levels.INFO)
     end
     local lines = M.lines(trace, client.root_dir)
+    if why_not then
+      local text = (" This buffer is not served: %s. The last suggestion elsewhere: "):format(why_not)
+      table.insert(lines, 1, { chunks = { { text, "WarningMsg" } } })
+    end
     local opened = window.open("Last suggestion", "crosslight-explain", lines)
     for row, line in ipairs(lines) do
       if line.jump then

@@ -199,6 +199,21 @@ local function map_key(bufnr, name, key)
   })
 end
 
+--- Have the key that asks by hand say why nothing can come in buffers that are not served, too: to terminals, one with
+--- <M-> is <Esc> and another key. What else has mapped it keeps it.
+function M.map_trigger()
+  for _, map in ipairs(vim.api.nvim_get_keymap("i")) do
+    if is_ours(map) and not vim.startswith(map.lhs, "<Plug>") then
+      vim.keymap.del("i", map.lhs) -- of former settings
+    end
+  end
+  local key = (config.current.keys or {}).trigger
+  if key and not find(vim.api.nvim_get_keymap("i"), key) then
+    local action = ACTIONS.trigger
+    vim.keymap.set("i", key, action[2], { desc = "Crosslight: " .. action[1] })
+  end
+end
+
 --- Map the keys in a buffer, also those that something else has mapped since.
 ---@param bufnr integer
 function M.map(bufnr)
