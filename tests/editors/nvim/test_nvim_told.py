@@ -97,6 +97,20 @@ def test_the_end_of_a_pause_is_named_as_it_is_typed_here(start):
     assert shown.count("`:Crosslight resume` ends that") == 2
 
 
+def test_a_cause_that_the_server_gives_for_all_is_said_once(start):
+    editor = scripted(start)
+    cause = "no model is installed under this name"
+    shown = status(
+        editor,
+        status={"kind": "Error", "busy": False, "message": cause},
+        model={"kind": "missing", "message": cause},
+        last=STATUS["last"] | {"reason": "model_missing", "explanation": cause},
+    )
+    assert shown.count(cause) == 1
+    assert "Model: missing \n" in shown
+    assert "nothing shown, as said above" in shown
+
+
 def test_a_long_line_of_a_window_is_shown_to_its_end(start):
     editor = scripted(start)
     cure = " ".join(["word"] * 60) + " the cure"

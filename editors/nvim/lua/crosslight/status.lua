@@ -219,7 +219,7 @@ function M.describe(answer, bufnr)
     ("Crosslight %s: %s"):format(answer.version, message or REASONS[status.kind] or "ready"),
     ("Model: %s%s"):format(
       answer.model.kind,
-      answer.model.message ~= "" and ", " .. answer.model.message or ""
+      (answer.model.message ~= "" and answer.model.message ~= message) and ", " .. answer.model.message or ""
     ),
   }
   vim.list_extend(lines, hindrances(bufnr))
@@ -234,7 +234,9 @@ function M.describe(answer, bufnr)
   end
   local last = answer.last
   if type(last) == "table" then
-    table.insert(lines, last_request(last, bufnr))
+    local is_said = last.explanation ~= nil and last.explanation == message -- a cause is said once
+    local shortened = is_said and vim.tbl_extend("force", last, { explanation = "as said above" }) or last
+    table.insert(lines, last_request(shortened, bufnr))
     vim.list_extend(lines, last.retrievalNotes or {})
   end
   return lines
