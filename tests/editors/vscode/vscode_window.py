@@ -95,7 +95,8 @@ class Window:
         self.press(key)
         self.page.locator(".quick-input-widget input[aria-controls=quickInput_list]").wait_for()
         self.page.keyboard.type(query, delay=10)
-        self.entries.filter(has_text=entry).first.wait_for()
+        # Enter takes the entry in focus, and that may be another one while the list is still being sorted.
+        self.page.locator(".quick-input-list .monaco-list-row.focused").filter(has_text=entry).wait_for()
         self.page.keyboard.type(then)
         self.press("Enter")
         self.page.locator(".quick-input-widget").wait_for(state="hidden")
