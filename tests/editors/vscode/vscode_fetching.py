@@ -118,13 +118,20 @@ def _unpack_vscode(folder: Path) -> None:
         tar.extractall(folder, members, filter="data")
     archive.unlink()
     _run("npm", "install", "--ignore-scripts", "--omit=dev", *_NPM_QUIET, cwd=folder)
+    headers = _node_headers()
     for module in _BUILT_MODULES:  # not `npm rebuild`, whose scripts fetch more
-        _run("npm", "explore", module, "--", "node-gyp", "rebuild", "--jobs=max", cwd=folder)
+        _run("npm", "explore", module, "--", "node-gyp", "rebuild", "--jobs=max", *headers, cwd=folder)
     (folder / "node_modules.asar").symlink_to("node_modules")  # where VS Code looks for some of them
     searcher = folder / "node_modules" / "@vscode" / "ripgrep" / "bin"  # its own script fetches it elsewhere
     searcher.mkdir()
     unpack_debian(["ripgrep"], None, folder / "ripgrep", installed_too=False)
     (searcher / "rg").symlink_to(os.path.relpath(folder / "ripgrep" / "usr" / "bin" / "rg", searcher))
+
+
+def _node_headers() -> list[str]:
+    """Return what has node-gyp take the headers that came with Node; without any it downloads them."""
+    prefix = Path(_run("node", "--print", "process.execPath", cwd=Path.cwd()).strip()).resolve().parents[1]
+    return [f"--nodedir={prefix}"] if (prefix / "include" / "node" / "node_version.h").exists() else []
 
 
 def _browser() -> Browser:
