@@ -5,11 +5,13 @@ Pure: messages in, messages out.
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 from lsp_server.engine.documents import ODD, OpenDocuments
 from lsp_server.engine.jsonrpc import notification, request
+from lsp_server.server.pause import Pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,9 +35,7 @@ class Mirror:
         Args:
             clock: Seconds, of the day and not of the machine: a laptop's sleep counts.
         """
-        self._clock = clock
-        self._is_paused = False
-        self._paused_until_s: float | None = None
+        self._pause = Pause(clock)
         self._documents = OpenDocuments()
         self._initialize: dict[str, Any] | None = None
         self._is_initialized = False
@@ -100,8 +100,11 @@ class Mirror:
         """Take an engine's answer to the command that pauses suggestions or resumes them."""
         if not isinstance(answer, dict):
             return
-        self._is_paused, minutes = bool(answer.get("paused")), answer.get("minutesLeft")
-        self._paused_until_s = self._clock() + 60.0 * minutes if isinstance(minutes, int | float) else None
+        minutes = answer.get("minutesLeft")
+        if answer.get("paused"):
+            self._pause.begin(minutes if isinstance(minutes, int | float) else math.inf)
+        else:
+            self._pause.end()
 
     def initialize_again(self, id_: Id) -> bytes:
         """Return the `initialize` for another engine, with the folders that are open now.
@@ -126,15 +129,9 @@ class Mirror:
             yield notification("textDocument/didOpen", {"textDocument": item})
         for notebook in self._documents.notebooks(self.encoding):
             yield notification("notebookDocument/didOpen", notebook)
-        if (pause := self._pause()) is not None:
+        if (left_s := self._pause.seconds_left) > 0:
+            pause = [True] if left_s == math.inf else [True, left_s / 60]
             yield request(_PAUSE_ID, "workspace/executeCommand", {"command": PAUSE, "arguments": pause})
-
-    def _pause(self) -> list[bool | float] | None:
-        """Return what pauses another engine for the time that is left."""
-        if not self._is_paused or self._paused_until_s is None:
-            return [True] if self._is_paused else None
-        left_s = self._paused_until_s - self._clock()
-        return [True, left_s / 60] if left_s > 0 else None
 
     def _change_folders(self, params: dict[str, Any]) -> None:
         if self._initialize is None:

@@ -182,9 +182,8 @@ class Proxy:
             except EngineError as error:
                 n_endings = n_endings + 1 if isinstance(error, GoneError) else 0
                 if 0 < n_endings <= self._patience.max_endings:
-                    self._over.wait(
-                        self._patience.ending_s
-                    )  # the last engine's end is no failure of the next
+                    # the last engine's end is no failure of the next
+                    self._over.wait(self._patience.ending_s)
                 else:
                     n_failures, n_endings = self._failed(n_failures, str(error)), 0
                 continue
