@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -29,7 +28,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
 from model.training.feed import GroupFile, Position, groups_from
-from model.training.loop import CHECKPOINT, read_checkpoint
+from model.training.loop import CHECKPOINT, case_weight, read_checkpoint
 from model.training.network import Adapter, Network, load_network
 from model.training.plan import Plan, Segment, make_plan
 from model.training.recipe import Recipe
@@ -39,8 +38,6 @@ from model.weights import open_weights
 _ARMS: Final = ("targets", "distilled")
 _TEACHER_SHARE: Final = 0.5
 _HELD_OUT_GROUPS: Final = 40
-_KIND_WEIGHTS: Final = (2.0, 1.0, 1.5)
-"""As `crosslight adapt` weighs them."""
 
 
 def concatenated_plan(group: Group) -> Plan:
@@ -79,9 +76,7 @@ class _Arm:
     def step(self, groups: Sequence[Group], rate: float) -> None:
         """Learn from some groups."""
         started = time.monotonic()
-        total = sum(
-            _weight(group, index) * one.n_scored for group in groups for index, one in _branches(group)
-        )
+        total = sum(case_weight(branch) * branch.n_scored for group in groups for branch in group.branches)
         for group in groups:
             plan = make_plan(group, self._recipe.memory_tokens)
             logits = self._network.logits(plan, self.adapter)
@@ -89,7 +84,7 @@ class _Arm:
             if self._teacher is not None:
                 taught = self._divergence(group, logits)
                 losses = (1 - _TEACHER_SHARE) * losses + _TEACHER_SHARE * taught
-            weights = torch.tensor([_weight(group, index) for index, _ in _branches(group)])
+            weights = torch.tensor([case_weight(branch) for branch in group.branches])
             (losses * weights[torch.from_numpy(plan.branch_of)]).sum().div(total).backward()
         torch.nn.utils.clip_grad_norm_(self.adapter.values(), self._recipe.longest_gradient)
         for parameters in self._optimizer.param_groups:
@@ -104,15 +99,6 @@ class _Arm:
         return kl_div(log_softmax(logits, dim=-1), told, reduction="none", log_target=True).sum(-1)
 
 
-def _branches(group: Group) -> list[tuple[int, Any]]:
-    return list(enumerate(group.branches))
-
-
-def _weight(group: Group, index: int) -> float:
-    branch = group.branches[index]
-    return _KIND_WEIGHTS[branch.kind] / math.sqrt(max(1, branch.n_scored))
-
-
 def _measured(network: Network, adapter: Adapter, plans: Sequence[tuple[Group, Plan]]) -> dict[str, Any]:
     """Return nats a token and the share of cases with every token right, by kind, and each case's nats."""
     nats: defaultdict[str, list[float]] = defaultdict(list)
@@ -122,7 +108,7 @@ def _measured(network: Network, adapter: Adapter, plans: Sequence[tuple[Group, P
         for group, plan in plans:
             logits, labels = network.logits(plan, adapter), torch.from_numpy(plan.labels)
             losses, is_right = cross_entropy(logits, labels, reduction="none"), logits.argmax(-1) == labels
-            for index, branch in _branches(group):
+            for index, branch in enumerate(group.branches):
                 here, kind = torch.from_numpy(plan.branch_of) == index, KINDS[branch.kind]
                 nats[kind].append(float(losses[here].sum()))
                 tokens[kind] += branch.n_scored

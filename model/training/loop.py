@@ -27,7 +27,16 @@ from model.training.plan import Plan, make_plan
 from model.training.recipe import Recipe
 from model.training.sequences import KINDS, Branch, Group
 
-__all__ = ["CHECKPOINT", "LOG", "Score", "StepReport", "Trainer", "measurements", "read_checkpoint"]
+__all__ = [
+    "CHECKPOINT",
+    "LOG",
+    "Score",
+    "StepReport",
+    "Trainer",
+    "case_weight",
+    "measurements",
+    "read_checkpoint",
+]
 
 CHECKPOINT: Final = "checkpoint.pt"
 LOG: Final = "log.jsonl"
@@ -149,12 +158,12 @@ class Trainer:
         for _ in range(recipe.groups_per_step):
             group, self.position = next(feed)
             groups.append(group)
-        total = sum(_weight(branch) * branch.n_scored for one in groups for branch in one.branches)
+        total = sum(case_weight(branch) * branch.n_scored for one in groups for branch in one.branches)
         nats, n_tokens = 0.0, 0
         for group in groups:
             plan = make_plan(group, recipe.memory_tokens)
             losses = self._losses(plan)[0]
-            weights = torch.tensor([_weight(branch) for branch in group.branches])
+            weights = torch.tensor([case_weight(branch) for branch in group.branches])
             (losses * weights[torch.from_numpy(plan.branch_of)]).sum().div(total).backward()
             nats += float(losses.detach().sum())
             n_tokens += len(plan.token_ids)
@@ -296,6 +305,6 @@ def without_memories(group: Group) -> Group:
     )
 
 
-def _weight(branch: Branch) -> float:
+def case_weight(branch: Branch) -> float:
     """Return what a case's tokens weigh: a block of a hundred as much as ten ends of lines, not a hundred."""
     return _KIND_WEIGHTS[branch.kind] / math.sqrt(max(1, branch.n_scored))
