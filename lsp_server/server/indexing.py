@@ -106,7 +106,7 @@ class RepositoryIndex:
             root: The repository's folder.
             connect: Returns what is asked; called in the thread, again after it failed.
             on_change: Told each new state, in the thread.
-            on_update: Called when changed files were read, in the thread.
+            on_update: Called when changed files were read, in the thread, before anybody is told.
             settle_s: Quiet time after a change before it is read.
         """
         self._on_update = on_update
@@ -237,7 +237,7 @@ class RepositoryIndex:
                 else:
                     asker.update(self.root, paths)
                     self._count(asker)
-                self._on_update()
+                    self._on_update()
             except _CancelledRun:
                 self._become(
                     "cancelled",
@@ -286,6 +286,7 @@ class RepositoryIndex:
         summary = asker.index(self.root, on_progress=on_progress, force=force)
         if not summary.is_complete:
             raise _CancelledRun
+        self._on_update()
         self._become("ready", message="; ".join([_held(summary), *summary.notes]))
 
     def _count(self, asker: IndexAsker) -> None:

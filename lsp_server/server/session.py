@@ -182,6 +182,7 @@ class Session:
             self.host.model.load_again()
         else:
             await self._wait_until_due(cursor)
+        is_indexed = self._is_indexed(cursor.place)
         trace = await self._complete(completion)
         reason = why_not_this(self.options, trace, invoked=request.invoked)
         text, replaces = ("", 0) if reason else (trace.text, trace.replaces)
@@ -190,7 +191,7 @@ class Session:
             text,
             replaces,
             reason=reason,
-            was_late=trace.is_stopgap or trace.stop_reason == "deadline",
+            was_late=trace.is_stopgap or trace.stop_reason == "deadline" or not is_indexed,
             n_edits_elsewhere=completion.n_edits_elsewhere,
         )
         if reason != "deadline":  # there may be more time when it is asked again
@@ -230,6 +231,11 @@ class Session:
             multi_line=False if self.options.multi_line == "never" else None,
         )
         return request if cursor.request.invoked else replace(request, enough_ms=_TYPING_MS)
+
+    def _is_indexed(self, place: Place) -> bool:
+        """Return whether retrieval finds all that it will find, as far as anybody knows."""
+        index = self.host.index_of(place.root)
+        return index is None or index.state.kind not in {"waiting", "indexing"}
 
     async def _wait_until_due(self, cursor: _Cursor) -> None:
         """Let the next keystroke come first, where nothing is wrong with this one."""

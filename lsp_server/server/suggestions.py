@@ -35,7 +35,7 @@ class Known:
     reason: str | None = None
     """Why nothing is shown, where nothing is."""
     was_late: bool = False
-    """Whether the index did not answer in time for it, or time was over before all was written."""
+    """Whether the index was being made or did not answer in time, or time was over before all was written."""
     n_edits_elsewhere: int = 0
     """As it was asked for; see `CompletionRequest`."""
 

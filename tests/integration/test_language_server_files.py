@@ -305,3 +305,22 @@ def test_the_status_tells_how_far_indexing_is_and_forgets_a_folder_that_was_clos
         await client.until(lambda: client.told("$/progress")[-1]["value"]["kind"] == "end")
 
     serve(test, index=index)
+
+
+def test_what_was_suggested_while_the_repository_was_being_indexed_is_asked_for_again(tmp_path):
+    index, model = FakeIndex(), FakeModel()
+    index.go_on.clear()
+    model.probability = 0.1  # nothing is shown, and that is remembered, too
+    uri = (tmp_path / "a.py").as_uri()
+
+    async def test(client):
+        await client.initialize(tmp_path, options={"debounceMs": 0})
+        await client.until(lambda: index.runs)
+        client.open(uri, "x = ")
+        assert await client.suggestion(uri, 0, 4, invoked=False) == {"items": []}
+        index.go_on.set()
+        await client.until(lambda: client.told("didChangeStatus")[-1]["busy"] is False)
+        model.probability = 0.9
+        assert (await client.suggest(uri, 0, 4, invoked=False))["insertText"] == "done()"
+
+    serve(test, index=index, model=model)

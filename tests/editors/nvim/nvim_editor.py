@@ -32,6 +32,16 @@ vim.api.nvim_create_autocmd("LspRequest", {
 })
 """
 
+_ASK_FOR_STATUS = """
+local client = vim.lsp.get_clients({ name = "crosslight" })[1]
+local command = { command = "crosslight.status" }
+local answer, why = nil, "none is attached"
+if client then
+  answer, why = client:request_sync("workspace/executeCommand", command, 5000)
+end
+return vim.inspect(answer or why)
+"""
+
 
 def installed(command: Command, name: str, init: str) -> dict[str, str]:
     """Install the plugin for a Neovim of that name, and return its environment.
@@ -138,8 +148,12 @@ class Editor:
         return self.nvim.request("nvim_exec2", command, {"output": True})["output"]
 
     def until(self, condition: Callable[[], T], what: str) -> T:
-        """Wait until something holds, and return what it is."""
-        return self.nvim.until(condition, what)
+        """Wait until something holds, and return what it is; fail with what the server says of itself."""
+        try:
+            return self.nvim.until(condition, what)
+        except AssertionError as error:
+            error.add_note(f"the server: {self.lua(_ASK_FOR_STATUS)}")
+            raise
 
     def until_suggested(self, *, other_than: str = "") -> str:
         """Wait until a suggestion is on the screen, and return what of it is to be seen."""
