@@ -44,6 +44,14 @@ def adapt(  # noqa: PLR0913, PLR0917 - options of a command
         Path | None,
         typer.Option("--weights", metavar="PATH", help="What the installed model was made of, if not kept."),
     ] = None,
+    start: Annotated[
+        str,
+        typer.Option(
+            "--start",
+            metavar="shipped|none|FILE",
+            help="The adapter to begin with; the shipped one if there is.",
+        ),
+    ] = "shipped",
     sites: Annotated[
         int, typer.Option("--sites", min=1, help="Places in each repository that cases are made at, a round.")
     ] = 16,
@@ -75,7 +83,15 @@ def adapt(  # noqa: PLR0913, PLR0917 - options of a command
     base = weights or _kept_weights(installed, folders)
     with PhaseBar() as bar:
         training = AdaptRun(
-            AdaptOrder(roots, folder.absolute(), base, sites, seed, n_usable_cores()),
+            AdaptOrder(
+                roots,
+                folder.absolute(),
+                base,
+                sites,
+                seed,
+                n_usable_cores(),
+                _start(start, installed, folders),
+            ),
             folders=folders,
             settings=settings,
             installed=installed,
@@ -87,6 +103,18 @@ def adapt(  # noqa: PLR0913, PLR0917 - options of a command
     training.export(output)
     ended = "" if is_done else f", ended by --hours after step {training.n_steps_done} of {steps}"
     print(f"{output}: written{ended}; `crosslight model pull --adapter {output}` uses it")
+
+
+def _start(choice: str, installed: InstalledModel, folders: Folders) -> Path | None:
+    """Return the adapter that a run begins with."""
+    if choice == "none":
+        return None
+    if choice == "shipped":
+        return assemble.open_store(folders).shipped_adapter(installed)
+    file = Path(choice)
+    if not file.is_file():
+        raise UsageError(f"--start {choice}: there is no such adapter file")
+    return file
 
 
 def _kept_weights(installed: InstalledModel, folders: Folders) -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -82,23 +82,45 @@ def with_adapter(weights: Weights, adapter: Path) -> Weights:
     return AdaptedWeights(weights, adapter)
 
 
+class AdapterFile:
+    """An adapter that fits a model; its factors are read when asked for."""
+
+    def __init__(self, path: Path, config: DecoderConfig) -> None:
+        """Check every tensor of the adapter at `path`.
+
+        Raises:
+            ConversionError: It is damaged, or made for a model of other sizes.
+        """
+        self.facts: Final = read_adapter_facts(path)
+        self._file = SafetensorsFile(path)
+        self._factors = _factors(self._file)
+        shapes = tensor_shapes(config)
+        for target, (a, b) in self._factors.items():
+            rank = self.facts.rank
+            found = (self._file.shape(b), self._file.shape(a))
+            if target not in shapes or found != ((shapes[target][0], rank), (rank, shapes[target][1])):
+                raise ConversionError(
+                    f"the adapter {path} does not fit this model: {a} and {b} have shapes {found[1]} and"
+                    f" {found[0]}, rank {rank}, for a layer of shape {shapes.get(target, 'none')}"
+                )
+
+    @property
+    def targets(self) -> Collection[str]:
+        """The names of the tensors that it changes."""
+        return self._factors.keys()
+
+    def factors(self, target: str) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Return A (rank, in) and B (out, rank) of one of the targets."""
+        a, b = self._factors[target]
+        return self._file.read(a), self._file.read(b)
+
+
 class AdaptedWeights:
     """What `with_adapter` returns; products are added when a tensor is asked for."""
 
     def __init__(self, weights: Weights, adapter: Path) -> None:
         self._weights = weights
-        self._facts = read_adapter_facts(adapter)
-        self._file = SafetensorsFile(adapter)
-        self._factors = _factors(self._file)
-        shapes = tensor_shapes(weights.config)
-        for target, (a, b) in self._factors.items():
-            rank = self._facts.rank
-            found = (self._file.shape(b), self._file.shape(a))
-            if target not in shapes or found != ((shapes[target][0], rank), (rank, shapes[target][1])):
-                raise ConversionError(
-                    f"the adapter {adapter} does not fit this model: {a} and {b} have shapes {found[1]} and"
-                    f" {found[0]}, rank {rank}, for a layer of shape {shapes.get(target, 'none')}"
-                )
+        self._adapter = AdapterFile(adapter, weights.config)
 
     @property
     def config(self) -> DecoderConfig:
@@ -108,9 +130,9 @@ class AdaptedWeights:
     def tensor(self, name: str) -> npt.NDArray[np.float32]:
         """Return one tensor; see `Weights.tensor`."""
         weight = self._weights.tensor(name)
-        if name in self._factors:
-            a, b = (self._file.read(factor) for factor in self._factors[name])
-            weight += np.float32(self._facts.scale) * (b @ a)
+        if name in self._adapter.targets:
+            a, b = self._adapter.factors(name)
+            weight += np.float32(self._adapter.facts.scale) * (b @ a)
         return weight
 
 

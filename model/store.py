@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from model.adapter import read_adapter_facts
 from model.catalog import CatalogEntry, load_catalog
 from model.disk import (
     disk_errors,
@@ -126,6 +127,16 @@ class ModelStore:
         if missing:
             raise DamagedModelError(f"{folder} lacks {', '.join(missing)}: {_repair(manifest)}")
         return InstalledModel(name, folder, manifest, folder_bytes(folder))
+
+    def shipped_adapter(self, installed: InstalledModel) -> Path | None:
+        """Return the adapter that comes with Crosslight for the weights that a model was made of.
+
+        Raises:
+            ConversionError: The adapter is damaged.
+        """
+        files = [_PACKAGE_DATA / entry.adapter for entry in self._catalog.values() if entry.adapter]
+        base = installed.manifest.source_sha256
+        return next((file for file in files if read_adapter_facts(file).base_sha256 == base), None)
 
     def kept_weights(self, installed: InstalledModel) -> Path | None:
         """Return the file or folder that a model was made of, None if it is not where it was."""

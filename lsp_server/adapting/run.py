@@ -16,10 +16,11 @@ from lsp_server.config import Settings
 from lsp_server.errors import UsageError
 from lsp_server.evaluation.arms import unhurried
 from lsp_server.paths import Folders
+from model.adapter import read_adapter_facts
 from model.sources import weights_sha256
 from model.store import InstalledModel
 from model.tokenizer import Tokenizer
-from model.training.export import export_adapter
+from model.training.export import export_adapter, load_adapter
 from model.training.loop import StepReport, Trainer, measurements
 from model.training.network import load_network
 from model.training.recipe import Recipe
@@ -49,6 +50,8 @@ class AdaptOrder:
     """Places that each repository gives a round at most."""
     seed: int
     n_threads: int
+    start: Path | None
+    """The adapter that a run begins with; None for a new one."""
 
 
 class AdaptRun:
@@ -93,8 +96,13 @@ class AdaptRun:
             )
         self._recipe = Recipe(memory_tokens=settings.retrieval.definition_tokens, seed=order.seed)
         network = load_network(open_weights(order.weights), self._recipe.scale, n_threads=order.n_threads)
-        about = {"base_sha256": base_sha256, "cases": self._maker.key}
-        self._trainer = Trainer(order.run, network, self._recipe, about)
+        about = {"base_sha256": base_sha256, "cases": self._maker.key, "start": _digest(order.start)}
+        start = None
+        if order.start is not None:
+            if read_adapter_facts(order.start).base_sha256 not in {None, base_sha256}:
+                raise UsageError(f"{order.start} was made for other weights than {installed.name}'s")
+            start = load_adapter(order.start, network.config, self._recipe)
+        self._trainer = Trainer(order.run, network, self._recipe, about, start)
 
     @property
     def n_steps_done(self) -> int:
@@ -131,6 +139,7 @@ class AdaptRun:
             "training": {
                 "repositories": [root.name for root in self._order.roots],
                 "cases_key": self._maker.key,
+                "start_sha256": _digest(self._order.start),
                 "steps": trainer.step,
                 "cases": trainer.n_cases,
                 "hours": round(trainer.trained_s / 3600, 2),
@@ -160,3 +169,7 @@ class AdaptRun:
         detail = f"step {report.step} of {report.n_steps}, {report.nats_per_token:.3f} nats a token, "
         detail += f"{per_second:.0f} tokens/s, {hours_left:.1f} h left"
         self._on_progress("train", report.step, report.n_steps, detail)
+
+
+def _digest(file: Path | None) -> str | None:
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file is not None else None

@@ -1,4 +1,4 @@
-"""Writes an adapter as the importer reads it: a safetensors file, and its manifest beside it.
+"""Adapters as files: written as the importer reads them, a manifest beside them, and read to be trained on.
 
 The manifest says what the adapter was made for and of: the model's hash, the recipe, the repositories, the
 version of the program, and how well it did on held-out cases before and after.
@@ -12,12 +12,37 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from model.adapter import adapter_tensor_names
-from model.safetensors_file import write_safetensors
-from model.training.network import Adapter
-from model.training.recipe import Recipe
+import torch
 
-__all__ = ["export_adapter"]
+from model.adapter import AdapterFile, adapter_tensor_names
+from model.errors import TrainingError
+from model.safetensors_file import write_safetensors
+from model.training.network import Adapter, new_adapter
+from model.training.recipe import Recipe
+from model.types import DecoderConfig
+
+__all__ = ["export_adapter", "load_adapter"]
+
+
+def load_adapter(path: Path, config: DecoderConfig, recipe: Recipe) -> Adapter:
+    """Return the adapter at `path`, to be trained on by a recipe; layers that it leaves alone are new ones.
+
+    Raises:
+        ConversionError: It is damaged, or made for a model of other sizes.
+        TrainingError: It is of another rank or scale than the recipe's.
+    """
+    file = AdapterFile(path, config)
+    if (file.facts.rank, file.facts.scale) != (recipe.rank, recipe.scale):
+        raise TrainingError(
+            f"{path} has rank {file.facts.rank} and alpha {file.facts.alpha:g};"
+            f" what is trained has rank {recipe.rank} and alpha {recipe.alpha:g}"
+        )
+    adapter = new_adapter(config, recipe.rank, recipe.seed)
+    with torch.no_grad():
+        for target in file.targets:
+            for part, factor in zip("AB", file.factors(target), strict=True):
+                adapter[f"{target}.{part}"].copy_(torch.from_numpy(factor))
+    return adapter
 
 
 def export_adapter(path: Path, adapter: Adapter, recipe: Recipe, notes: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.errors import TrainingError
-from model.training.sequences import Group, GroupFile
+from model.training.sequences import CROSS_FILE, Group, GroupFile
 
 __all__ = ["Position", "groups_from"]
 
@@ -30,8 +30,16 @@ class Position:
     """Within the round's order."""
 
 
-def groups_from(position: Position, rounds: Rounds, seed: int) -> Iterator[tuple[Group, Position]]:
+def groups_from(
+    position: Position, rounds: Rounds, seed: int, *, without_cross_file: float = 1.0
+) -> Iterator[tuple[Group, Position]]:
     """Yield each group from a position on, with the position after it; without end.
+
+    Args:
+        position: That of the first one.
+        rounds: The groups.
+        seed: Draws others.
+        without_cross_file: The share of groups without a cross-file case that are taken, others each time.
 
     Raises:
         TrainingError: There are no groups at all.
@@ -45,8 +53,11 @@ def groups_from(position: Position, rounds: Rounds, seed: int) -> Iterator[tuple
                 raise TrainingError("the repositories hold no code that cases could be made of")
             turn, number, first = turn + 1, 0, 0
             continue
-        order = np.random.default_rng((seed, turn, number)).permutation(len(places))
+        generator = np.random.default_rng((seed, turn, number))
+        order, chances = generator.permutation(len(places)), generator.random(len(places))
         for at in range(first, len(order)):
             file, index = places[order[at]]
-            yield file[index], Position(turn, number, at + 1)
+            group = file[index]
+            if chances[at] < without_cross_file or any(one.kind == CROSS_FILE for one in group.branches):
+                yield group, Position(turn, number, at + 1)
         number, first = number + 1, 0

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from model.errors import TrainingError
 from model.training.feed import Position, Rounds, groups_from
-from model.training.network import Network, new_adapter
+from model.training.network import Adapter, Network, new_adapter
 from model.training.plan import Plan, make_plan
 from model.training.recipe import Recipe
 from model.training.sequences import KINDS, Branch, Group
@@ -83,7 +83,14 @@ class StepReport:
 class Trainer:
     """A run in a folder, begun or gone on with."""
 
-    def __init__(self, folder: Path, network: Network, recipe: Recipe, about: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        network: Network,
+        recipe: Recipe,
+        about: dict[str, Any],
+        start: Adapter | None = None,
+    ) -> None:
         """Begin a run, or load its checkpoint.
 
         Args:
@@ -91,6 +98,7 @@ class Trainer:
             network: With the recipe's scale.
             recipe: What the run is defined by.
             about: Of the model and the cases, JSON; a run cannot go on with others.
+            start: The adapter that the run begins with; a new one if left out.
 
         Raises:
             TrainingError: The folder holds a run of another recipe or about something else.
@@ -101,7 +109,7 @@ class Trainer:
         self._about = about
         self.step = 0
         self.position = Position()
-        self.adapter = new_adapter(network.config, recipe.rank, recipe.seed)
+        self.adapter = start or new_adapter(network.config, recipe.rank, recipe.seed)
         self._optimizer = torch.optim.AdamW(
             self.adapter.values(), lr=recipe.learning_rate, betas=recipe.betas, weight_decay=0.0
         )
@@ -133,11 +141,12 @@ class Trainer:
         """
         self._undo_decay(n_steps)
         saved_at = time.monotonic()
-        feed = groups_from(self.position, rounds, self._recipe.seed)
+        recipe = self._recipe
+        feed = groups_from(self.position, rounds, recipe.seed, without_cross_file=recipe.without_cross_file)
         if self.step == 0 and not measurements(self._folder):
             self._measure(held_out)
         while self.step < n_steps:
-            if self.step == self._recipe.first_decay_step(n_steps):
+            if self.step == recipe.first_decay_step(n_steps):
                 self.save(_BEFORE_DECAY)
             if stop():
                 self.save(CHECKPOINT)

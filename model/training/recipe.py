@@ -22,6 +22,8 @@ class Recipe:
     decay_share: float = 0.2
     """Of all steps: the last ones."""
     groups_per_step: int = 4
+    without_cross_file: float = 0.25
+    """How often a group is taken that has no cross-file case: what those need is learnt soonest."""
     longest_gradient: float = 1.0
     betas: tuple[float, float] = (0.9, 0.99)
     seed: int = 0

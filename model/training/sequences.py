@@ -20,10 +20,12 @@ import numpy.typing as npt
 
 from model.errors import TrainingError
 
-__all__ = ["KINDS", "Branch", "Group", "GroupFile", "write_groups"]
+__all__ = ["CROSS_FILE", "KINDS", "Branch", "Group", "GroupFile", "write_groups"]
 
 KINDS: Final = ("cross-file", "line", "block")
 """Of cases; a branch holds an index into it."""
+
+CROSS_FILE: Final = KINDS.index("cross-file")
 
 _FORMAT: Final = 2
 

@@ -15,7 +15,9 @@ from lsp_server.adapting.run import AdaptOrder, AdaptRun  # noqa: E402 - what im
 from lsp_server.config import Settings  # noqa: E402
 from lsp_server.errors import UsageError  # noqa: E402
 from lsp_server.paths import Folders  # noqa: E402
+from model.errors import TrainingError  # noqa: E402
 from model.store import InstalledModel, ModelStore  # noqa: E402
+from model.training.loop import measurements  # noqa: E402
 from model.types import Quantization  # noqa: E402
 
 EXACT = Quantization("fp32", 8, rotated=False)
@@ -58,11 +60,16 @@ def installed(folders: Folders, weights: Path) -> InstalledModel:
 
 
 def adapt(
-    repository: Path, folders: Folders, installed: InstalledModel, weights: Path, run: Path
+    repository: Path,
+    folders: Folders,
+    installed: InstalledModel,
+    weights: Path,
+    run: Path,
+    start: Path | None = None,
 ) -> AdaptRun:
     run.mkdir(exist_ok=True)
     settings = replace(SETTINGS, model=replace(SETTINGS.model, name=installed.name))
-    order = AdaptOrder([repository], run, weights, sites=6, seed=3, n_threads=1)
+    order = AdaptOrder([repository], run, weights, sites=6, seed=3, n_threads=1, start=start)
     return AdaptRun(
         order, folders=folders, settings=settings, installed=installed, on_progress=lambda *_: None
     )
@@ -87,6 +94,27 @@ def test_an_adapter_is_trained_exported_and_merged_into_another_model(
     )
     assert adapted.manifest.adapter_sha256 != installed.manifest.adapter_sha256
     assert adapted.manifest.model_hash != installed.manifest.model_hash
+
+
+def test_training_begins_with_another_adapter(
+    tmp_path: Path, repository: Path, folders: Folders, installed: InstalledModel, weights: Path
+) -> None:
+    first = adapt(repository, folders, installed, weights, tmp_path / "first")
+    assert first.train(2, measure_every=2, stop=lambda: False)
+    file = tmp_path / "mine.safetensors"
+    first.export(file)
+    second = adapt(repository, folders, installed, weights, tmp_path / "second", start=file)
+    assert not second.train(9, measure_every=9, stop=lambda: True)
+    before, after = (measurements(tmp_path / run)[-1]["held_out"] for run in ("first", "second"))
+    assert after.keys() == before.keys()
+    for kind, figures in after.items():
+        assert figures["nats_per_token"] == pytest.approx(before[kind]["nats_per_token"], abs=0.02)
+    with pytest.raises(TrainingError, match="differs in: start"):
+        adapt(repository, folders, installed, weights, tmp_path / "second")
+    other = file.with_suffix(".json").read_text().replace(installed.manifest.source_sha256, "00")
+    file.with_suffix(".json").write_text(other)
+    with pytest.raises(UsageError, match="other weights"):
+        adapt(repository, folders, installed, weights, tmp_path / "third", start=file)
 
 
 def test_weights_of_another_model_are_refused(

@@ -20,7 +20,7 @@ from model.prefill import prefill  # noqa: E402
 from model.prompt import PromptBudget, PromptDefinition, PromptRequest, build_prompt  # noqa: E402
 from model.session import DecoderSession, load_decoder  # noqa: E402
 from model.state import DecodeState  # noqa: E402
-from model.training.export import export_adapter  # noqa: E402
+from model.training.export import export_adapter, load_adapter  # noqa: E402
 from model.training.loop import LOG, StepReport, Trainer, measurements  # noqa: E402
 from model.training.network import Network, new_adapter  # noqa: E402
 from model.training.plan import make_plan  # noqa: E402
@@ -154,6 +154,18 @@ def test_an_exported_adapter_is_merged_as_it_was_trained(tmp_path: Path) -> None
         torch.testing.assert_close(merged.logits(plan, None), beside, atol=1e-3, rtol=1e-4)
     manifest = json.loads(file.with_suffix(".json").read_text())
     assert (manifest["rank"], manifest["alpha"], manifest["base_sha256"]) == (4, 8, "00")
+
+
+def test_an_adapter_is_read_as_it_was_written(tmp_path: Path) -> None:
+    adapter = {name: factor.detach().bfloat16().float() for name, factor in trained_adapter().items()}
+    file = tmp_path / "mine.safetensors"
+    export_adapter(file, adapter, RECIPE, {"base_sha256": "00"})
+    read = load_adapter(file, CONFIG, RECIPE)
+    assert all(
+        torch.equal(read[name], factor) and read[name].requires_grad for name, factor in adapter.items()
+    )
+    with pytest.raises(TrainingError, match="rank 4 and alpha 8"):
+        load_adapter(file, CONFIG, Recipe(rank=4, alpha=9))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from model.errors import TrainingError
 from model.training.feed import Position, groups_from
 from model.training.plan import Plan, make_plan
 from model.training.recipe import Recipe
-from model.training.sequences import Branch, Group, GroupFile, write_groups
+from model.training.sequences import CROSS_FILE, KINDS, Branch, Group, GroupFile, write_groups
 
 MEMORY_TOKENS = 10
 GROUP = Group(
@@ -171,6 +172,22 @@ def test_the_order_is_the_same_from_any_position(tmp_path: Path) -> None:
     sinks = [group.sink for group, _ in whole]
     assert len(set(sinks[:9])) == 9  # each once before any comes again
     assert sinks[9:18] != sinks[:9]
+
+
+def test_groups_without_a_cross_file_case_are_taken_now_and_then_and_others_always(tmp_path: Path) -> None:
+    cases = [Branch(0, (), (5, 6), 0, 1, kind) for kind in (KINDS.index("line"), CROSS_FILE)]
+    groups = [Group((index,), (), ((4,),), (cases[index % 2],)) for index in range(400)]
+    write_groups(groups, tmp_path / "a")
+    file = GroupFile(tmp_path / "a")
+    rounds: list[list[GroupFile]] = [[file], []]
+    feed = groups_from(Position(), lambda number: rounds[number], 3, without_cross_file=0.25)
+    first = list(itertools.takewhile(lambda one: one[1].turn == 0, feed))
+    taken = [group.sink[0] % 2 for group, _ in first]
+    assert taken.count(1) == 200
+    assert 30 < taken.count(0) < 70
+    position = first[100][1]
+    rest = groups_from(position, lambda number: rounds[number], 3, without_cross_file=0.25)
+    assert next(rest) == first[101]
 
 
 def test_repositories_without_code_are_told(tmp_path: Path) -> None:
