@@ -144,16 +144,16 @@ def main() -> None:
     parser.add_argument("--n", type=int, help="cases of each kind, drawn at random; all if left out")
     options = parser.parse_args()
     os.nice(_NICENESS)
-    where = _where()  # of the code that runs, whatever is committed meanwhile
+    here = where()  # of the code that runs, whatever is committed meanwhile
     cases = development_set(options.cache, frozen=options.set == "frozen")
     kinds = options.kind or DRAWN_KINDS
-    cases = [case for kind in kinds for case in _drawn([c for c in cases if c.kind == kind], options.n)]
+    cases = [case for kind in kinds for case in drawn([c for c in cases if c.kind == kind], options.n)]
     folders = replace(folders, models=options.models, index=options.cache / "index")
     with ExitStack() as stack:
-        subjects, about = _subjects(folders, options, stack)
-        outcomes = _run(cases, subjects, options.cache / "quality-answers.jsonl")
+        subjects, about = subjects_of(folders, options, stack)
+        outcomes = run_cases(cases, subjects, options.cache / "quality-answers.jsonl")
     summary = summarize([outcome for outcome in outcomes if outcome.arm in (*ARMS, *BUDGETS, *PEER_ARMS)])
-    about = {"set": options.set, "n_cases": len(cases), **about, **where}
+    about = {"set": options.set, "n_cases": len(cases), **about, **here}
     console = Console(stderr=True)
     print_report(console, summary, [f"{name}: {value}" for name, value in about.items()])
     table = {**about, **summary.to_json()}
@@ -167,14 +167,15 @@ def main() -> None:
     print(json.dumps({**about, "kinds": _selected(table["kinds"])}))
 
 
-def _drawn(cases: list[Case], n: int | None) -> list[Case]:
+def drawn(cases: list[Case], n: int | None) -> list[Case]:
     """Return so many cases in the order of their hashes: at random, and always the same first ones."""
     return sorted(cases, key=lambda case: case.id)[:n]
 
 
-def _subjects(
+def subjects_of(
     folders: Folders, options: argparse.Namespace, stack: ExitStack
 ) -> tuple[list[Subject], dict[str, Any]]:
+    """Return what is asked, by the options `arm`, `faults`, `peer` and `cache`, and what model that is."""
     settings = unhurried(Settings())
     installed = assemble.open_store(folders).find(settings.model.name)
     model = assemble.start_model(folders, with_definitions(settings, max(BUDGETS.values())))
@@ -233,7 +234,8 @@ def _subjects(
     return subjects, {"model": model.name, "model_hash": installed.manifest.model_hash[:12]}
 
 
-def _run(cases: list[Case], subjects: list[Subject], file: Path) -> list[Outcome]:
+def run_cases(cases: list[Case], subjects: list[Subject], file: Path) -> list[Outcome]:
+    """Return all answers, those in the file first, with a bar."""
     with PhaseBar() as bar:
 
         def show(progress: RunProgress) -> None:
@@ -251,7 +253,7 @@ def _selected(kinds: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _where() -> dict[str, Any]:
+def where() -> dict[str, Any]:
     """Return commit, date and processor."""
     git = ["git", "-C", str(RESULTS.parent)]
     commit = subprocess.run(
