@@ -58,6 +58,11 @@ class Package:
         """A folder's name for it."""
         return f"{self.name.lstrip('@').replace('/', '-')}-{self.version}"
 
+    @property
+    def repository(self) -> str:
+        """The name of the repository that it is unpacked as."""
+        return self.name.rpartition("/")[2]
+
 
 def read_list(path: Path = LIST) -> list[Package]:
     """Return the packages of a list, in its order."""
@@ -78,7 +83,7 @@ def write_list(packages: list[Package], path: Path = LIST) -> None:
 
 def fetch(package: Package, cache: Path) -> Path:
     """Return the folder of a package's sources, downloading and unpacking its archive if need be."""
-    target = cache / "sources" / package.label / package.name.rpartition("/")[2]
+    target = cache / "sources" / package.label / package.repository
     if target.is_dir():
         return target
     archive = download(package.registry, package.name, package.version, cache / "archives" / package.label)

@@ -13,10 +13,11 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,6 +27,7 @@ from model.training.network import Adapter, Network, new_adapter
 from model.training.plan import Plan, make_plan
 from model.training.recipe import Recipe
 from model.training.sequences import KINDS, Branch, Group
+from model.training.thinning import thinned
 
 __all__ = [
     "CHECKPOINT",
@@ -166,7 +168,8 @@ class Trainer:
         groups = []
         for _ in range(recipe.groups_per_step):
             group, self.position = next(feed)
-            groups.append(group)
+            generator = np.random.default_rng((recipe.seed, *astuple(self.position)))
+            groups.append(thinned(group, recipe.most_memories, generator))
         total = sum(case_weight(branch) * branch.n_scored for one in groups for branch in one.branches)
         nats, n_tokens = 0.0, 0
         for group in groups:

@@ -24,6 +24,8 @@ class Recipe:
     groups_per_step: int = 4
     without_cross_file: float = 0.25
     """How often a group is taken that has no cross-file case: what those need is learnt soonest."""
+    most_memories: int = 6
+    """That a group is computed with: more cost more than they teach."""
     longest_gradient: float = 1.0
     betas: tuple[float, float] = (0.9, 0.99)
     seed: int = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from model.training.feed import Position, groups_from
 from model.training.plan import Plan, make_plan
 from model.training.recipe import Recipe
 from model.training.sequences import CROSS_FILE, KINDS, Branch, Group, GroupFile, write_groups
+from model.training.thinning import thinned
 
 MEMORY_TOKENS = 10
 GROUP = Group(
@@ -207,3 +209,22 @@ def test_a_later_end_changes_no_step_before_the_fall() -> None:
     recipe = Recipe(warmup_steps=4)
     short, long = ([recipe.learning_rate_at(step, n) for step in range(n)] for n in (50, 100))
     assert short[: recipe.first_decay_step(50)] == long[: recipe.first_decay_step(50)]
+
+
+def test_a_thinned_group_keeps_what_its_cases_need_and_what_they_were_given() -> None:
+    memories = tuple((1, 2, 100 + index) for index in range(9))
+    cases = (
+        Branch(0, (0, 3, 5, 8), (50, 51, 2, 105, 9), 0, 2, CROSS_FILE),
+        Branch(0, (1, 3, 4), (50, 51, 104), 0, 2, CROSS_FILE),
+        Branch(0, (), (50, 51, 52), 0, 2, CROSS_FILE),
+    )
+    group = Group((7,), memories, ((4,),), cases)
+    for seed in range(20):
+        thin = thinned(group, 4, np.random.default_rng(seed))
+        assert len(thin.memories) == 4
+        assert {memories[5], memories[4]} <= {*thin.memories}
+        for before, after in zip(group.branches, thin.branches, strict=True):
+            found = [thin.memories[index] for index in after.memories]
+            assert found == [memories[index] for index in before.memories if memories[index] in thin.memories]
+            assert replace(after, memories=()) == replace(before, memories=())
+    assert thinned(group, 9, np.random.default_rng(0)) is group

@@ -1,0 +1,47 @@
+"""Groups with fewer memories: two thirds of what a pass computes are memories, and few of them are needed.
+
+Kept are those that share the most with what is to be written, so that there is something to find, and others
+by chance, so that it has to be found. This file knows neither text nor tensors.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+
+from model.training.sequences import Branch, Group
+
+__all__ = ["thinned"]
+
+_MOST_NEEDED = 2
+"""Of one case."""
+
+
+def thinned(group: Group, n_memories: int, generator: np.random.Generator) -> Group:
+    """Return a group with at most so many memories, for all of its cases together."""
+    if len(group.memories) <= n_memories:
+        return group
+    tokens = [frozenset(ids) for ids in group.memories]
+    n_holding = Counter(token for some in tokens for token in some)
+    needed = [
+        memory for branch in group.branches for memory in _needed(branch, tokens, n_holding)[:_MOST_NEEDED]
+    ]
+    others = generator.permutation(len(tokens)).tolist()
+    kept = sorted(list(dict.fromkeys([*needed, *others]))[:n_memories])
+    places = {memory: place for place, memory in enumerate(kept)}
+    branches = tuple(
+        replace(branch, memories=tuple(places[memory] for memory in branch.memories if memory in places))
+        for branch in group.branches
+    )
+    return replace(group, memories=tuple(group.memories[memory] for memory in kept), branches=branches)
+
+
+def _needed(branch: Branch, tokens: list[frozenset[int]], n_holding: Counter[int]) -> list[int]:
+    """Return the memories of a case that hold tokens of its target, first those with what few others hold."""
+    target = frozenset(branch.ids[branch.n_given :])
+    rarity = {
+        memory: sum(1 / n_holding[token] for token in target & tokens[memory]) for memory in branch.memories
+    }
+    return sorted((memory for memory in branch.memories if rarity[memory] > 0), key=lambda one: -rarity[one])
