@@ -15,7 +15,7 @@ class Recipe:
     alpha: float = 32.0
     memory_tokens: int = 192
     """Positions that are kept for memories."""
-    learning_rate: float = 3e-4
+    learning_rate: float = 1e-4
     """Of the steps between the first ones, over which it rises, and the last ones, over which it falls to 0
     (warm-up, stable, decay; arXiv 2404.06395): so the end may be put off, or drawn nearer, at any time."""
     warmup_steps: int = 20
