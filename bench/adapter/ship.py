@@ -46,8 +46,8 @@ def main() -> None:
     training["packages_sha256"] = hashlib.sha256(LIST.read_bytes()).hexdigest()
     training["commit"] = options.commit
     if options.begun_with:
-        training["begun_with"] = {key: _read(options.begun_with)[key] for key in ("recipe", "training")}
-        training["begun_with"]["training"].pop("repositories", None)
+        first = _read(options.begun_with)
+        training["begun_with"] = {key: first[key] for key in ("recipe", "training", "scaled")}
     manifest = notes | {"name": options.name, "title": _TITLE, "figures": _figures(options.figures)}
     shutil.copyfile(options.adapter, _SHIPPED)
     _SHIPPED.with_suffix(".json").write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")

@@ -5,6 +5,7 @@
     python bench/quality/run.py --models /tmp/step/crosslight/models --arm off --arm memories
 
 The checkpoint was taken at a high learning rate; an adapter that was trained to its end does better.
+`--scale` writes the adapter as if all that it adds to the weights were so many times as much.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ def main() -> None:
     )
     parser.add_argument("run", type=Path, help="the run's folder")
     parser.add_argument("--output", type=Path, required=True, help="ends in .safetensors")
+    parser.add_argument("--scale", type=float, default=1.0)
     options = parser.parse_args()
     state = read_checkpoint(options.run / CHECKPOINT)
     written = state["recipe"] | {"betas": tuple(state["recipe"]["betas"])}
@@ -34,9 +36,14 @@ def main() -> None:
         "base_sha256": state["about"]["base_sha256"],
         "recipe": written,
         "training": training,
+        "scaled": options.scale,
         "held_out": {"before": figures[0], "after": figures[-1]} if figures else {},
     }
-    export_adapter(options.output, state["adapter"], Recipe(**written), notes)
+    adapter = {
+        name: factor * options.scale if name.endswith(".B") else factor
+        for name, factor in state["adapter"].items()
+    }
+    export_adapter(options.output, adapter, Recipe(**written), notes)
     print(f"{options.output}: step {state['step']}, {state['n_cases']} cases")
 
 
