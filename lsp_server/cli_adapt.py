@@ -58,7 +58,7 @@ def adapt(  # noqa: PLR0913, PLR0917 - options of a command
     measure_every: Annotated[
         int, typer.Option("--measure-every", min=1, help="Steps between measurements on held-out files.")
     ] = 100,
-    seed: Annotated[int, typer.Option("--seed", help="Trains otherwise.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Trains otherwise.")] = 0,
 ) -> None:
     """Train an adapter for the installed model on repositories, at the lowest priority.
 
@@ -75,6 +75,10 @@ def adapt(  # noqa: PLR0913, PLR0917 - options of a command
 
     if output.suffix != ".safetensors":
         raise UsageError(f"--output {output}: the name of an adapter ends in .safetensors")
+    if output.resolve() == Path(start).resolve():
+        raise UsageError(
+            f"--output {output}: training begins with this file; give the new adapter another name"
+        )
     folders, settings = user_environment()
     roots = [path.resolve() for path in paths or [Path()]]
     installed = assemble.open_store(folders).find(settings.model.name)

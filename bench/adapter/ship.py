@@ -4,14 +4,14 @@
 
 To what `crosslight adapt` says of an adapter (the model's hash, the recipe, how held-out cases came out) the
 manifest adds the list of packages that it was trained on, the commit that trained it, the adapter that
-training began with, and how completions came out on the development set: the last model's figures in a file
-that `bench/quality/models.py` wrote.
+training began with, and how completions came out on the development set, from a file that
+`bench/quality/models.py` wrote. Refused is what cannot be vouched for: other packages than the list's, an
+adapter to begin with that was not trained on the same cases, figures of another adapter.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 from packages import LIST, read_list
 
 import model
+from model.disk import sha256_of
 
 _TITLE = "Reads memories, and ends where a completion ends"
 _SHIPPED = Path(model.__file__).parent / "data" / "adapter.safetensors"
@@ -40,15 +41,18 @@ def main() -> None:
     notes = _read(options.adapter)
     training = notes["training"]
     packages = read_list()
+    if {*training.pop("repositories")} != {one.repository for one in packages}:
+        raise SystemExit(f"{options.adapter} was trained on other packages than those of {LIST}")
     training["packages"] = [f"{one.registry}:{one.name}@{one.version}" for one in packages]
-    if unlisted := {*training.pop("repositories")} - {one.repository for one in packages}:
-        raise SystemExit(f"trained on what {LIST} does not list: {', '.join(sorted(unlisted))}")
-    training["packages_sha256"] = hashlib.sha256(LIST.read_bytes()).hexdigest()
+    training["packages_sha256"] = sha256_of(LIST)
     training["commit"] = options.commit
-    if options.begun_with:
-        first = _read(options.begun_with)
-        training["begun_with"] = {key: first[key] for key in ("recipe", "training", "scaled")}
-    manifest = notes | {"name": options.name, "title": _TITLE, "figures": _figures(options.figures)}
+    if training["start_sha256"] is not None:
+        training["begun_with"] = _begun_with(options.begun_with, training)
+    manifest = notes | {
+        "name": options.name,
+        "title": _TITLE,
+        "figures": _figures(options.figures, options.adapter),
+    }
     shutil.copyfile(options.adapter, _SHIPPED)
     _SHIPPED.with_suffix(".json").write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
 
@@ -57,17 +61,30 @@ def _read(adapter: Path) -> dict[str, Any]:
     return dict(json.loads(adapter.with_suffix(".json").read_text("utf-8")))
 
 
-def _figures(file: Path) -> dict[str, Any]:
-    """Return kind -> arm -> figures of the last model; a figure without its interval where it has one."""
+def _begun_with(start: Path | None, training: dict[str, Any]) -> dict[str, Any]:
+    """Return what the manifest says of the adapter that training began with."""
+    if start is None or sha256_of(start) != training["start_sha256"]:
+        raise SystemExit(f"--begun-with: the adapter with the sha256 {training['start_sha256']} is wanted")
+    first = _read(start)
+    if first["training"]["cases_key"] != training["cases_key"]:
+        raise SystemExit(f"{start} was trained on other cases")
+    return {key: first[key] for key in ("recipe", "training", "scaled") if key in first}
+
+
+def _figures(file: Path, adapter: Path) -> dict[str, Any]:
+    """Return kind -> arm -> an adapter's figures, without their intervals."""
     result = json.loads(file.read_text("utf-8"))
-    name = result["models"][-1]
+    digest = sha256_of(adapter)
+    name = next((one for one, about in result["models"].items() if about["adapter"] == digest), None)
+    if name is None:
+        raise SystemExit(f"{file} has no figures of {adapter}")
     arms = {
         kind: {arm: models[name] for arm, models in table.items() if arm != "gain_kept"}
         for kind, table in result["kinds"].items()
     }
     kinds = {
         kind: {
-            arm: {"n": row["n"], "leaked": row["leaked"], **{name: row[name]["mean"] for name in _MEANS}}
+            arm: {"n": row["n"], "leaked": row["leaked"], **{mean: row[mean]["mean"] for mean in _MEANS}}
             for arm, row in table.items()
         }
         for kind, table in arms.items()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from model.training.export import export_adapter
 from model.training.loop import CHECKPOINT, measurements, read_checkpoint
@@ -31,14 +32,16 @@ def main() -> None:
     written = state["recipe"] | {"betas": tuple(state["recipe"]["betas"])}
     figures = [row for row in measurements(options.run) if row["step"] <= state["step"]]
     training = {"steps": state["step"], "cases": state["n_cases"], "cases_key": state["about"]["cases"]}
-    notes = {
+    training["start_sha256"] = state["about"].get("start")
+    notes: dict[str, Any] = {
         "name": options.output.stem,
         "base_sha256": state["about"]["base_sha256"],
         "recipe": written,
         "training": training,
         "scaled": options.scale,
-        "held_out": {"before": figures[0], "after": figures[-1]} if figures else {},
     }
+    if options.scale == 1.0 and figures:  # they are of the factors as they are
+        notes["held_out"] = {"before": figures[0], "after": figures[-1]}
     adapter = {
         name: factor * options.scale if name.endswith(".B") else factor
         for name, factor in state["adapter"].items()

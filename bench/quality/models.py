@@ -7,8 +7,8 @@ are not asked for again. The last line of output is one JSON object: for each ki
 
 - `exact_match`, `edit_similarity`, `nll_per_byte`, and their differences to the first model, case by case;
 - `exact_ratio`: exact matches over those of the first model;
-- `ends_itself`: the share of completions that the model ended, by the token that ends a text: of lines, those
-  that stop where the author's stopped, and are not cut there;
+- `ends_itself`: the share of completions that the model ended by a control token, where others are cut at the
+  end of the line, of the block, or of what may be written;
 - `lines`: how many lines the completions have, over the author's;
 - `leaked`: completions that show a code fence or a marker, or that were not shown for being prose or markers;
 - `gain_kept`: how much of what `concatenated` takes off `off`'s nats a byte `memories` takes off.
@@ -66,18 +66,22 @@ def main() -> None:
     cases = development_set(options.cache, frozen=options.set == "frozen")
     kinds, arms = options.kind or DRAWN_KINDS, options.arm or ARMS
     cases = [case for kind in kinds for case in drawn([c for c in cases if c.kind == kind], options.n)]
-    models = dict(pair.split("=", 1) for pair in options.model)
+    models = {name: folder for name, _, folder in (pair.partition("=") for pair in options.model)}
+    if len(models) < len(options.model) or not all(models.values()):
+        parser.error("each --model is NAME=FOLDER, and each name another one")
     answers: Answers = {}
+    abouts: dict[str, dict[str, Any]] = {}
     for name, folder in models.items():
         of_model = replace(folders, models=Path(folder).expanduser(), index=options.cache / "index")
         with ExitStack() as stack:
-            subjects, _ = subjects_of(of_model, options, stack)
+            subjects, abouts[name] = subjects_of(of_model, options, stack)
             for outcome in run_cases(cases, subjects, options.cache / "quality-answers.jsonl"):
                 answers.setdefault((name, outcome.arm), {})[outcome.case.id] = outcome
     table = {kind: _figures(kind, list(models), arms, answers) for kind in kinds}
-    result = {"set": options.set, "n_cases": len(cases), "models": list(models), **here, "kinds": table}
+    result = {"set": options.set, "n_cases": len(cases), "models": abouts, **here, "kinds": table}
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"models-{options.set}-{here['commit']}.json").write_text(json.dumps(result, indent=1) + "\n")
+    file = RESULTS / f"models-{options.set}-{len(cases)}-{here['commit']}.json"
+    file.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result))
 
 
@@ -107,9 +111,8 @@ def _row(outcomes: list[Outcome], first: list[Outcome]) -> dict[str, Any]:
         row[metric] = _json(mean_with_interval(values))
         row[f"{metric}, difference"] = _json(paired_difference(values, base))
     exact, exact_base = (np.array([one["exact_match"] for one in some]) for some in (scores, others))
-    row["exact_ratio"] = _json(
-        _resampled(lambda n: (n @ exact) / np.maximum(n @ exact_base, 1e-9), len(exact))
-    )
+    ratio = _resampled(lambda n: (n @ exact) / np.maximum(n @ exact_base, 1), len(exact))
+    row["exact_ratio"] = _json(ratio) if exact_base.any() else None
     n_bytes = [one.answer.n_scored_bytes for one in outcomes]
     nats, base_nats = (
         [_nats(one) / max(1, n) for one, n in zip(some, n_bytes, strict=True)] for some in (outcomes, first)

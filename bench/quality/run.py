@@ -231,7 +231,9 @@ def subjects_of(
             retrieve_for=indexes.retrieve_for,
             stack=stack,
         )
-    return subjects, {"model": model.name, "model_hash": installed.manifest.model_hash[:12]}
+    manifest = installed.manifest
+    about = {"model": model.name, "model_hash": manifest.model_hash[:12], "adapter": manifest.adapter_sha256}
+    return subjects, about
 
 
 def run_cases(cases: list[Case], subjects: list[Subject], file: Path) -> list[Outcome]:

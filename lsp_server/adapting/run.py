@@ -94,14 +94,17 @@ class AdaptRun:
             raise UsageError(
                 f"{order.weights} is not what {installed.name} was made of, whose sha256 is {base_sha256}"
             )
+        found = read_adapter_facts(order.start).base_sha256 if order.start is not None else None
+        if found not in {None, base_sha256}:
+            raise UsageError(
+                f"{order.start} was made for weights whose sha256 is {found}, and not for those of"
+                f" {installed.name}, {base_sha256}"
+            )
+        self._start_sha256 = _digest(order.start)
         self._recipe = Recipe(memory_tokens=settings.retrieval.definition_tokens, seed=order.seed)
         network = load_network(open_weights(order.weights), self._recipe.scale, n_threads=order.n_threads)
-        about = {"base_sha256": base_sha256, "cases": self._maker.key, "start": _digest(order.start)}
-        start = None
-        if order.start is not None:
-            if read_adapter_facts(order.start).base_sha256 not in {None, base_sha256}:
-                raise UsageError(f"{order.start} was made for other weights than {installed.name}'s")
-            start = load_adapter(order.start, network.config, self._recipe)
+        about = {"base_sha256": base_sha256, "cases": self._maker.key, "start": self._start_sha256}
+        start = load_adapter(order.start, network.config, self._recipe) if order.start else None
         self._trainer = Trainer(order.run, network, self._recipe, about, start)
 
     @property
@@ -139,7 +142,7 @@ class AdaptRun:
             "training": {
                 "repositories": [root.name for root in self._order.roots],
                 "cases_key": self._maker.key,
-                "start_sha256": _digest(self._order.start),
+                "start_sha256": self._start_sha256,
                 "steps": trainer.step,
                 "cases": trainer.n_cases,
                 "hours": round(trainer.trained_s / 3600, 2),

@@ -235,7 +235,7 @@ class Session:
     def _is_indexed(self, place: Place) -> bool:
         """Return whether retrieval finds all that it will find, as far as anybody knows."""
         index = self.host.index_of(place.root)
-        return index is None or index.state.kind not in {"waiting", "indexing"}
+        return index is None or index.state.kind == "ready"
 
     async def _wait_until_due(self, cursor: _Cursor) -> None:
         """Let the next keystroke come first, where nothing is wrong with this one."""

@@ -25,7 +25,7 @@ class Recipe:
     without_cross_file: float = 0.25
     """How often a group is taken that has no cross-file case: what those need is learnt soonest."""
     most_memories: int = 6
-    """That a group is computed with: more cost more than they teach."""
+    """That a group is computed with; all that were retrieved would be two thirds of a pass."""
     longest_gradient: float = 1.0
     betas: tuple[float, float] = (0.9, 0.99)
     seed: int = 0

@@ -1,7 +1,8 @@
 """Groups with fewer memories: two thirds of what a pass computes are memories, and few of them are needed.
 
-Kept are those that share the most with what is to be written, so that there is something to find, and others
-by chance, so that it has to be found. This file knows neither text nor tensors.
+Kept are those that share the most with what is to be written, so that there is something to find, with what
+cross-file cases are to write first, and for at least a third others by chance, so that it has to be found.
+This file knows neither text nor tensors.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from model.training.sequences import Branch, Group
+from model.training.sequences import CROSS_FILE, Branch, Group
 
 __all__ = ["thinned"]
 
@@ -25,11 +26,12 @@ def thinned(group: Group, n_memories: int, generator: np.random.Generator) -> Gr
         return group
     tokens = [frozenset(ids) for ids in group.memories]
     n_holding = Counter(token for some in tokens for token in some)
-    needed = [
-        memory for branch in group.branches for memory in _needed(branch, tokens, n_holding)[:_MOST_NEEDED]
-    ]
+    cross_file_first = sorted(group.branches, key=lambda branch: branch.kind != CROSS_FILE)
+    wanted = [_needed(branch, tokens, n_holding) for branch in cross_file_first]
+    needed = dict.fromkeys(some[rank] for rank in range(_MOST_NEEDED) for some in wanted if rank < len(some))
+    most_needed = list(needed)[: max(1, n_memories * 2 // 3)]
     others = generator.permutation(len(tokens)).tolist()
-    kept = sorted(list(dict.fromkeys([*needed, *others]))[:n_memories])
+    kept = sorted(list(dict.fromkeys([*most_needed, *others]))[:n_memories])
     places = {memory: place for place, memory in enumerate(kept)}
     branches = tuple(
         replace(branch, memories=tuple(places[memory] for memory in branch.memories if memory in places))

@@ -314,12 +314,17 @@ def test_what_was_suggested_while_the_repository_was_being_indexed_is_asked_for_
     uri = (tmp_path / "a.py").as_uri()
 
     async def test(client):
-        await client.initialize(tmp_path, options={"debounceMs": 0})
-        await client.until(lambda: index.runs)
+        progress = {"window": {"workDoneProgress": True}}
+        await client.initialize(tmp_path, options={"debounceMs": 0}, capabilities=progress)
+        await client.until(lambda: client.told("$/progress"))
         client.open(uri, "x = ")
         assert await client.suggestion(uri, 0, 4, invoked=False) == {"items": []}
+        client.notify("window/workDoneProgress/cancel", {"token": client.told("$/progress")[0]["token"]})
+        await client.until(lambda: "cancelled" in client.told("didChangeStatus")[-1]["message"])
+        assert await client.suggestion(uri, 0, 4, invoked=False) == {"items": []}
         index.go_on.set()
-        await client.until(lambda: client.told("didChangeStatus")[-1]["busy"] is False)
+        await client.command("crosslight.reindex")
+        await client.until(lambda: client.told("didChangeStatus")[-1]["message"] == "")
         model.probability = 0.9
         assert (await client.suggest(uri, 0, 4, invoked=False))["insertText"] == "done()"
 

@@ -218,7 +218,8 @@ def test_a_thinned_group_keeps_what_its_cases_need_and_what_they_were_given() ->
         Branch(0, (1, 3, 4), (50, 51, 104), 0, 2, CROSS_FILE),
         Branch(0, (), (50, 51, 52), 0, 2, CROSS_FILE),
     )
-    group = Group((7,), memories, ((4,),), cases)
+    lines = [Branch(0, (6, 7), (50, 51, 1, 106, 107), 0, 2, KINDS.index("line"))] * 3
+    group = Group((7,), memories, ((4,),), (*lines, *cases))
     for seed in range(20):
         thin = thinned(group, 4, np.random.default_rng(seed))
         assert len(thin.memories) == 4

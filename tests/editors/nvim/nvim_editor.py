@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -152,7 +153,8 @@ class Editor:
         try:
             return self.nvim.until(condition, what)
         except AssertionError as error:
-            error.add_note(f"the server: {self.lua(_ASK_FOR_STATUS)}")
+            with suppress(Exception):  # what failed is what is to be seen, also where nobody answers any more
+                error.add_note(f"the server: {self.lua(_ASK_FOR_STATUS)}")
             raise
 
     def until_suggested(self, *, other_than: str = "") -> str:
