@@ -19,6 +19,7 @@ from pulling import (
 import model.disk
 import model.obtain
 import model.store
+from model.catalog import load_catalog
 from model.errors import (
     CatalogError,
     ConversionError,
@@ -185,3 +186,15 @@ def test_a_changed_local_file_is_made_again_and_another_of_its_name_is_refused(s
     assert (
         pull(store, str(tmp_path / "b" / "own.gguf"), force=True).folder / "decoder.data"
     ).read_text() == "b"
+
+
+def test_the_shipped_adapter_is_found_by_the_weights_that_it_was_made_for(hub, store):
+    serve_hub(hub)
+    pulled = pull(store)
+    shipped = ModelStore(store.models_dir)  # with the catalog that is shipped
+    assert shipped.shipped_adapter(pulled) is None
+    (default,) = [entry for entry in load_catalog().values() if entry.adapter is not None]
+    manifest = dataclasses.replace(pulled.manifest, source_sha256=default.sha256)
+    found = shipped.shipped_adapter(dataclasses.replace(pulled, manifest=manifest))
+    assert found is not None
+    assert found.name == default.adapter
