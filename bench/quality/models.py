@@ -21,7 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -29,17 +29,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from cases import development_set
-from run import RESULTS, drawn, run_cases, subjects_of, where
+from run import NICENESS, RESULTS, chosen_cases, run_cases, subjects_of, where
 
 from lsp_server.evaluation.choices import ARMS, DRAWN_KINDS
-from lsp_server.evaluation.intervals import Estimate, mean_with_interval, paired_difference
+from lsp_server.evaluation.intervals import Estimate, mean_with_interval, paired_difference, resampled
 from lsp_server.evaluation.metrics import score
 from lsp_server.evaluation.runner import Outcome
 from lsp_server.evaluation.subject import language_in
 from lsp_server.paths import Folders
 
-_N_RESAMPLES = 4000
 _LEAKS = frozenset({"prose", "control_text"})
 _MARKS = ("```", "<|")
 
@@ -61,11 +59,10 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=folders.index.parent / "bench")
     options = parser.parse_args()
     options.faults, options.peer = False, None
-    os.nice(10)
+    os.nice(NICENESS)
     here = where()
-    cases = development_set(options.cache, frozen=options.set == "frozen")
+    cases = chosen_cases(options)
     kinds, arms = options.kind or DRAWN_KINDS, options.arm or ARMS
-    cases = [case for kind in kinds for case in drawn([c for c in cases if c.kind == kind], options.n)]
     models = {name: folder for name, _, folder in (pair.partition("=") for pair in options.model)}
     if len(models) < len(options.model) or not all(models.values()):
         parser.error("each --model is NAME=FOLDER, and each name another one")
@@ -111,7 +108,7 @@ def _row(outcomes: list[Outcome], first: list[Outcome]) -> dict[str, Any]:
         row[metric] = _json(mean_with_interval(values))
         row[f"{metric}, difference"] = _json(paired_difference(values, base))
     exact, exact_base = (np.array([one["exact_match"] for one in some]) for some in (scores, others))
-    ratio = _resampled(lambda n: (n @ exact) / np.maximum(n @ exact_base, 1), len(exact))
+    ratio = resampled(lambda n: (n @ exact) / np.maximum(n @ exact_base, 1), len(exact))
     row["exact_ratio"] = _json(ratio) if exact_base.any() else None
     n_bytes = [one.answer.n_scored_bytes for one in outcomes]
     nats, base_nats = (
@@ -156,18 +153,11 @@ def _is_leak(outcome: Outcome) -> bool:
 def _gain_kept(off: list[Outcome], concatenated: list[Outcome], memories: list[Outcome]) -> dict[str, float]:
     nats = [np.array([_nats(one) for one in some]) for some in (off, concatenated, memories)]
 
-    def kept(n: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def kept(n: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         without, text, memory = (n @ one for one in nats)
         return np.asarray((without - memory) / np.maximum(without - text, 1e-9))
 
-    return _json(_resampled(kept, len(off)))
-
-
-def _resampled(figure: Callable[[npt.NDArray[np.float64]], Any], n_cases: int) -> Estimate:
-    """Return a figure of how often each case counts, (resamples, cases), and its interval."""
-    counts = np.random.default_rng(0).multinomial(n_cases, np.full(n_cases, 1 / n_cases), size=_N_RESAMPLES)
-    low, high = np.percentile(figure(counts.astype(float)), (2.5, 97.5))
-    return Estimate(float(figure(np.ones((1, n_cases)))[0]), float(low), float(high))
+    return _json(resampled(kept, len(off)))
 
 
 def _json(estimate: Estimate | None) -> dict[str, float]:

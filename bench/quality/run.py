@@ -62,7 +62,7 @@ FAULTS = ("concatenated", "random definitions", "suffix dropped")
 BUDGETS = {"memories 6": CONCATENATED_DEFINITIONS, "memories 24": 4 * CONCATENATED_DEFINITIONS}
 """Memories of as many definitions as `concatenated` has, and of four times as many."""
 IN_JSON = ("exact_match", "edit_similarity", "nll_per_byte")
-_NICENESS = 10
+NICENESS = 10
 
 
 class Indexes:
@@ -143,11 +143,9 @@ def main() -> None:
     parser.add_argument("--kind", action="append", choices=DRAWN_KINDS, help="all if left out")
     parser.add_argument("--n", type=int, help="cases of each kind, drawn at random; all if left out")
     options = parser.parse_args()
-    os.nice(_NICENESS)
+    os.nice(NICENESS)
     here = where()  # of the code that runs, whatever is committed meanwhile
-    cases = development_set(options.cache, frozen=options.set == "frozen")
-    kinds = options.kind or DRAWN_KINDS
-    cases = [case for kind in kinds for case in drawn([c for c in cases if c.kind == kind], options.n)]
+    cases = chosen_cases(options)
     folders = replace(folders, models=options.models, index=options.cache / "index")
     with ExitStack() as stack:
         subjects, about = subjects_of(folders, options, stack)
@@ -167,7 +165,14 @@ def main() -> None:
     print(json.dumps({**about, "kinds": _selected(table["kinds"])}))
 
 
-def drawn(cases: list[Case], n: int | None) -> list[Case]:
+def chosen_cases(options: argparse.Namespace) -> list[Case]:
+    """Return the cases that the options `cache`, `set`, `kind` and `n` ask for."""
+    cases = development_set(options.cache, frozen=options.set == "frozen")
+    kinds = options.kind or DRAWN_KINDS
+    return [case for kind in kinds for case in _drawn([c for c in cases if c.kind == kind], options.n)]
+
+
+def _drawn(cases: list[Case], n: int | None) -> list[Case]:
     """Return so many cases in the order of their hashes: at random, and always the same first ones."""
     return sorted(cases, key=lambda case: case.id)[:n]
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-__all__ = ["Estimate", "mean_with_interval", "paired_difference"]
+__all__ = ["Estimate", "Figure", "mean_with_interval", "paired_difference", "resampled"]
+
+Figure = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float64]]
+"""From how often each case counts, (resamples, cases), to a figure of each resample."""
 
 _N_RESAMPLES = 4000
 _CHUNK = 500
@@ -43,14 +47,24 @@ def mean_with_interval(
         return None
     w = np.ones(len(values)) if weights is None else np.asarray(weights, np.float64)
     wx = w * np.asarray(values, np.float64)
+    return resampled(lambda counts: (counts @ wx) / (counts @ w), len(values), seed=seed)
+
+
+def resampled(figure: Figure, n_cases: int, *, seed: int = 0) -> Estimate:
+    """Return a figure over cases with its interval.
+
+    Args:
+        figure: Of it.
+        n_cases: At least one.
+        seed: Of the resamples.
+    """
     generator = np.random.default_rng(seed)
-    even = np.full(len(values), 1.0 / len(values))
-    means: list[float] = []
+    even = np.full(n_cases, 1.0 / n_cases)
+    figures: list[float] = []
     for _ in range(0, _N_RESAMPLES, _CHUNK):
-        counts = generator.multinomial(len(values), even, size=_CHUNK)
-        means += list((counts @ wx) / (counts @ w))
-    low, high = np.percentile(means, _PERCENTILES)
-    return Estimate(float(wx.sum() / w.sum()), float(low), float(high))
+        figures += list(figure(generator.multinomial(n_cases, even, size=_CHUNK)))
+    low, high = np.percentile(figures, _PERCENTILES)
+    return Estimate(float(figure(np.ones((1, n_cases), np.int64))[0]), float(low), float(high))
 
 
 def paired_difference(
