@@ -1,15 +1,16 @@
 """Trains on the targets, and on what the model says when definitions stand in its prompt: which teaches more?
 
-    python bench/adapter/distillation.py RUN --weights WEIGHTS.gguf --steps 60 --output distillation.json
+    python bench/adapter/distillation.py RUN --weights WEIGHTS.gguf --minutes 12 --output FOLDER
 
-Both arms go on from the adapter of a run's checkpoint, over the same groups, at the same learning rate,
-which falls to 0. One loss is that of the targets' tokens, as in `crosslight adapt`. The other is half that,
-half the divergence from the teacher: the same model with the checkpoint's adapter, which reads the
+Both arms go on from the adapter of a run's checkpoint, over the same groups in the same order, at a learning
+rate that falls to 0. One loss is that of the targets' tokens, as in `crosslight adapt`. The other is half
+that, half the divergence from the teacher: the same model with the checkpoint's adapter, which reads the
 definitions as text in front of the file (`Prompt.concatenated`), so sees everything, where the pupil sees
-memories. Arms take their steps in turns. Measured is what was held out; the teacher, too, reading text.
+memories. A teacher's pass reads the definitions once for each case and not once for a group, so the arms are
+given equal time and not equal steps; the one that is behind takes the next step.
 
-A teacher's pass reads the definitions once for each case and not once for a group: an arm's seconds are
-reported, for a fair comparison is one of equal time.
+Measured is what was held out, also what the teacher makes of it, reading text. The folder gets the figures
+and an adapter of each arm, to be installed and compared by `bench/quality/models.py`.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,12 +28,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
+from model.training.export import export_adapter
 from model.training.feed import GroupFile, Position, groups_from
 from model.training.loop import CHECKPOINT, case_weight, read_checkpoint
+from model.training.measuring import measure
 from model.training.network import Adapter, Network, load_network
 from model.training.plan import Plan, Segment, make_plan
 from model.training.recipe import Recipe
-from model.training.sequences import KINDS, Group
+from model.training.sequences import Group
+from model.training.thinning import thinned
 from model.weights import open_weights
 
 _ARMS: Final = ("targets", "distilled")
@@ -65,17 +69,32 @@ def concatenated_plan(group: Group) -> Plan:
 class _Arm:
     """One way of training, with an adapter of its own."""
 
-    def __init__(self, network: Network, adapter: Adapter, recipe: Recipe, *, is_distilled: bool) -> None:
+    def __init__(
+        self,
+        network: Network,
+        adapter: Adapter,
+        recipe: Recipe,
+        groups: Iterator[tuple[Group, Position]],
+        *,
+        is_distilled: bool,
+    ) -> None:
         self.adapter = {name: factor.clone().requires_grad_() for name, factor in adapter.items()}
         self.seconds = 0.0
+        self.n_steps = 0
         self._teacher = adapter if is_distilled else None
         self._network = network
         self._recipe = recipe
+        self._feed = groups
         self._optimizer = torch.optim.AdamW(self.adapter.values(), betas=recipe.betas, weight_decay=0.0)
 
-    def step(self, groups: Sequence[Group], rate: float) -> None:
-        """Learn from some groups."""
+    def step(self, rate: float) -> None:
+        """Learn from some groups, at a learning rate."""
         started = time.monotonic()
+        groups = []
+        for _ in range(self._recipe.groups_per_step):
+            group, position = next(self._feed)
+            generator = np.random.default_rng((self._recipe.seed, *astuple(position)))
+            groups.append(thinned(group, self._recipe.most_memories, generator))
         total = sum(case_weight(branch) * branch.n_scored for group in groups for branch in group.branches)
         for group in groups:
             plan = make_plan(group, self._recipe.memory_tokens)
@@ -91,6 +110,7 @@ class _Arm:
             parameters["lr"] = rate
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
+        self.n_steps += 1
         self.seconds += time.monotonic() - started
 
     def _divergence(self, group: Group, logits: Tensor) -> Tensor:
@@ -100,34 +120,27 @@ class _Arm:
 
 
 def _measured(network: Network, adapter: Adapter, plans: Sequence[tuple[Group, Plan]]) -> dict[str, Any]:
-    """Return nats a token and the share of cases with every token right, by kind, and each case's nats."""
-    nats: defaultdict[str, list[float]] = defaultdict(list)
-    tokens: defaultdict[str, int] = defaultdict(int)
-    right: defaultdict[str, int] = defaultdict(int)
-    with torch.no_grad():
-        for group, plan in plans:
-            logits, labels = network.logits(plan, adapter), torch.from_numpy(plan.labels)
-            losses, is_right = cross_entropy(logits, labels, reduction="none"), logits.argmax(-1) == labels
-            for index, branch in enumerate(group.branches):
-                here, kind = torch.from_numpy(plan.branch_of) == index, KINDS[branch.kind]
-                nats[kind].append(float(losses[here].sum()))
-                tokens[kind] += branch.n_scored
-                right[kind] += int(is_right[here].all())
-    return {
-        kind: {
-            "n": len(each),
-            "nats_per_token": sum(each) / tokens[kind],
-            "all_right": right[kind] / len(each),
-            "nats": each,
-        }
-        for kind, each in sorted(nats.items())
-    }
+    """Return kind -> shares, and each case's nats."""
+    scores = measure(network, adapter, plans)
+    return {kind: {**score.to_json(), "nats": score.nats} for kind, score in scores.items()}
 
 
 def _held_out(cases: Path) -> list[Group]:
     files = [GroupFile(file) for file in sorted(cases.glob("round-000-*/*.held-out.npz"))]
     every = [file[index] for file in files for index in range(len(file))]
     return every[:: max(1, len(every) // _HELD_OUT_GROUPS)][:_HELD_OUT_GROUPS]
+
+
+def _feed(run: Path, state: dict[str, Any]) -> Iterator[tuple[Group, Position]]:
+    """Yield the groups that the run did not come to yet: the arms learn from what is new to both."""
+    files = [GroupFile(file) for file in sorted((run / "cases").glob("round-000-*/*.train.npz"))]
+    recipe = state["recipe"]
+    return groups_from(
+        Position(*state["position"]),
+        lambda number: [] if number else files,
+        recipe["seed"],
+        without_cross_file=recipe["without_cross_file"],
+    )
 
 
 def main() -> None:
@@ -137,43 +150,40 @@ def main() -> None:
     )
     parser.add_argument("run", type=Path, help="the run's folder")
     parser.add_argument("--weights", type=Path, required=True, help="that the run trains for")
-    parser.add_argument("--steps", type=int, default=60)
-    parser.add_argument("--rate", type=float, default=1e-4, help="the first step's learning rate")
+    parser.add_argument("--minutes", type=float, default=12, help="of each arm")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True, help="a folder")
     options = parser.parse_args()
     state = read_checkpoint(options.run / CHECKPOINT)
     recipe = Recipe(**(state["recipe"] | {"betas": tuple(state["recipe"]["betas"])}))
     network = load_network(open_weights(options.weights), recipe.scale, n_threads=options.threads)
     start: Adapter = state["adapter"]
-    cases = options.run / "cases"
-    rounds = [[GroupFile(file) for file in sorted(cases.glob("round-000-*/*.train.npz"))]]
-    # Groups that the run did not come to yet: the arms learn from what is new to both.
-    feed = groups_from(
-        Position(*state["position"]), lambda n: rounds[n] if n < len(rounds) else [], recipe.seed
-    )
-    arms = {name: _Arm(network, start, recipe, is_distilled=name == "distilled") for name in _ARMS}
-    for step in range(options.steps):
-        groups = [next(feed)[0] for _ in range(recipe.groups_per_step)]
-        for arm in arms.values():
-            arm.step(groups, options.rate * (1 - step / options.steps))
-        print(f"step {step + 1}: " + ", ".join(f"{name} {arm.seconds:.0f} s" for name, arm in arms.items()))
-    held_out = _held_out(cases)
+    arms = {
+        name: _Arm(network, start, recipe, _feed(options.run, state), is_distilled=name == "distilled")
+        for name in _ARMS
+    }
+    allowed = options.minutes * 60
+    while (behind := min(arms.values(), key=lambda arm: arm.seconds)).seconds < allowed:
+        behind.step(recipe.learning_rate * (1 - behind.seconds / allowed))
+        print(", ".join(f"{name}: {arm.n_steps} steps, {arm.seconds:.0f} s" for name, arm in arms.items()))
+    held_out = _held_out(options.run / "cases")
     as_memories = [(group, make_plan(group, recipe.memory_tokens)) for group in held_out]
     as_text = [(group, concatenated_plan(group)) for group in held_out]
-    result = {
+    result: dict[str, Any] = {
         "run_steps": state["step"],
-        "steps": options.steps,
-        "rate": options.rate,
         "teacher, definitions as text": _measured(network, start, as_text),
         "start": _measured(network, start, as_memories),
-        **{name: _measured(network, arm.adapter, as_memories) for name, arm in arms.items()},
-        "seconds": {name: arm.seconds for name, arm in arms.items()},
     }
-    options.output.write_text(json.dumps(result, indent=1) + "\n")
+    options.output.mkdir(parents=True, exist_ok=True)
+    for name, arm in arms.items():
+        result[name] = _measured(network, arm.adapter, as_memories)
+        result[f"{name}, taken"] = {"steps": arm.n_steps, "seconds": arm.seconds}
+        notes = {"name": name, "base_sha256": state["about"]["base_sha256"]}
+        export_adapter(options.output / f"{name}.safetensors", arm.adapter, recipe, notes)
+    (options.output / "figures.json").write_text(json.dumps(result, indent=1) + "\n")
     for name, figures in result.items():
         if isinstance(figures, dict) and "line" in figures:
-            print(name, {kind: (row["n"], round(row["nats_per_token"], 4)) for kind, row in figures.items()})
+            print(name, {kind: row["nats_per_token"] for kind, row in figures.items()})
 
 
 if __name__ == "__main__":

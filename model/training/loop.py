@@ -11,28 +11,26 @@ import json
 import math
 import os
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from model.errors import TrainingError
 from model.training.feed import Position, Rounds, groups_from
+from model.training.measuring import measure, token_losses, without_memories
 from model.training.network import Adapter, Network, new_adapter
-from model.training.plan import Plan, make_plan
+from model.training.plan import make_plan
 from model.training.recipe import Recipe
-from model.training.sequences import KINDS, Branch, Group
+from model.training.sequences import Branch, Group
 from model.training.thinning import thinned
 
 __all__ = [
     "CHECKPOINT",
     "LOG",
-    "Score",
     "StepReport",
     "Trainer",
     "case_weight",
@@ -46,26 +44,6 @@ _BEFORE_DECAY: Final = "before-decay.pt"
 _SECONDS_BETWEEN_CHECKPOINTS: Final = 300.0
 _KIND_WEIGHTS: Final = (2.0, 1.0, 1.5)
 """Of `KINDS`; lines that need nothing from elsewhere are the most frequent by far."""
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """How well targets of one kind are predicted, each token after the author's own ones."""
-
-    n_cases: int
-    n_tokens: int
-    nats: float
-    """Of all tokens together; lower is better."""
-    n_right: int
-    """Cases of which every token was the likeliest."""
-
-    def to_json(self) -> dict[str, float]:
-        """Return the shares that people look at."""
-        return {
-            "n": self.n_cases,
-            "nats_per_token": round(self.nats / max(1, self.n_tokens), 4),
-            "all_right": round(self.n_right / max(1, self.n_cases), 4),
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +152,7 @@ class Trainer:
         nats, n_tokens = 0.0, 0
         for group in groups:
             plan = make_plan(group, recipe.memory_tokens)
-            losses = self._losses(plan)[0]
+            losses = token_losses(self._network, self.adapter, plan)[0]
             weights = torch.tensor([case_weight(branch) for branch in group.branches])
             (losses * weights[torch.from_numpy(plan.branch_of)]).sum().div(total).backward()
             nats += float(losses.detach().sum())
@@ -195,40 +173,17 @@ class Trainer:
         self._log({key: value for key, value in asdict(report).items() if key != "n_steps"})
         return report
 
-    def _losses(self, plan: Plan) -> tuple[Tensor, Tensor]:
-        """Return the nats of each token to predict, and whether it was the likeliest."""
-        logits = self._network.logits(plan, self.adapter)
-        labels = torch.from_numpy(plan.labels)
-        losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
-        return losses, logits.detach().argmax(-1) == labels
-
     def _measure(self, held_out: Sequence[Group]) -> None:
         if not held_out:
             return
-        scores = self.measure(held_out)
-        bare = self.measure([without_memories(group) for group in held_out])
+        plans = [(group, make_plan(group, self._recipe.memory_tokens)) for group in held_out]
+        bare = [without_memories(group) for group in held_out]
+        bare_plans = [(group, make_plan(group, self._recipe.memory_tokens)) for group in bare]
+        scores = measure(self._network, self.adapter, plans)
+        bare_scores = measure(self._network, self.adapter, bare_plans)
         figures = {kind: score.to_json() for kind, score in scores.items()}
-        figures |= {f"{kind}, no memories": score.to_json() for kind, score in bare.items()}
+        figures |= {f"{kind}, no memories": score.to_json() for kind, score in bare_scores.items()}
         self._log({"step": self.step, "cases": self.n_cases, "held_out": figures})
-
-    def measure(self, groups: Sequence[Group]) -> dict[str, Score]:
-        """Return how well the targets of groups are predicted, by kind."""
-        sums: defaultdict[int, list[float]] = defaultdict(lambda: [0, 0, 0.0, 0])
-        with torch.no_grad():
-            for group in groups:
-                plan = make_plan(group, self._recipe.memory_tokens)
-                losses, is_right = self._losses(plan)
-                branch_of = torch.from_numpy(plan.branch_of)
-                for index, branch in enumerate(group.branches):
-                    here = branch_of == index
-                    sums[branch.kind][0] += 1
-                    sums[branch.kind][1] += branch.n_scored
-                    sums[branch.kind][2] += float(losses[here].sum())
-                    sums[branch.kind][3] += int(is_right[here].all())
-        return {
-            KINDS[kind]: Score(int(n), int(n_tokens), nats, int(n_right))
-            for kind, (n, n_tokens, nats, n_right) in sorted(sums.items())
-        }
 
     def _undo_decay(self, n_steps: int) -> None:
         """Go back to where the learning rate began to fall, if it now is to fall later."""
@@ -308,13 +263,6 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except (OSError, RuntimeError, ValueError, EOFError) as error:
         raise TrainingError(f"{path} cannot be read as a checkpoint: {error}") from error
     return state
-
-
-def without_memories(group: Group) -> Group:
-    """Return the same cases, given no definitions."""
-    return replace(
-        group, memories=(), branches=tuple(replace(branch, memories=()) for branch in group.branches)
-    )
 
 
 def case_weight(branch: Branch) -> float:
