@@ -133,11 +133,12 @@ def _held_out(cases: Path) -> list[Group]:
 
 def _feed(run: Path, state: dict[str, Any]) -> Iterator[tuple[Group, Position]]:
     """Yield the groups that the run did not come to yet: the arms learn from what is new to both."""
-    files = [GroupFile(file) for file in sorted((run / "cases").glob("round-000-*/*.train.npz"))]
     recipe = state["recipe"]
     return groups_from(
         Position(*state["position"]),
-        lambda number: [] if number else files,
+        lambda number: [
+            GroupFile(file) for file in sorted((run / "cases").glob(f"round-{number:03}-*/*.train.npz"))
+        ],
         recipe["seed"],
         without_cross_file=recipe["without_cross_file"],
     )
