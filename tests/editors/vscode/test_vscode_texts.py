@@ -50,14 +50,16 @@ def test_emoji_before_the_cursor_shift_nothing(window, open_file):
 
 
 def test_a_suggestion_of_several_lines_is_shown_and_accepted_whole(window, open_file):
-    file = open_file("lines.py", IMPORT + "def total_of(invoices: list[Invoice]) -> int:|\n")
+    head = "def totals_by_party(invoices: list[Invoice]) -> dict[str, int]:\n"
+    head += '    """Return the totals of each party, in a loop over the invoices."""'
+    file = open_file("lines.py", IMPORT + head + "|\n")
     window.press("Enter")
     suggested = window.until_ghost(lambda ghost: "\n" in ghost)
     window.picture("several lines")
     window.press("Tab")
     window.until_no_ghost_of(suggested)
     window.save()
-    accepted = file.read_text().partition("-> int:\n")[2]
+    accepted = file.read_text().partition(f"{head}\n")[2]
     assert [line.strip() for line in accepted.splitlines()] == [
         line.strip() for line in suggested.splitlines()
     ]
