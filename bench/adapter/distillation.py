@@ -19,7 +19,6 @@ import argparse
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,13 +29,12 @@ from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
 from model.training.export import export_adapter
 from model.training.feed import GroupFile, Position, groups_from
-from model.training.loop import CHECKPOINT, case_weight, read_checkpoint
+from model.training.loop import CHECKPOINT, case_weight, groups_of_step, read_checkpoint
 from model.training.measuring import measure
 from model.training.network import Adapter, Network, load_network
 from model.training.plan import Plan, Segment, make_plan
 from model.training.recipe import Recipe
 from model.training.sequences import Group
-from model.training.thinning import thinned
 from model.weights import open_weights
 
 _ARMS: Final = ("targets", "distilled")
@@ -90,11 +88,7 @@ class _Arm:
     def step(self, rate: float) -> None:
         """Learn from some groups, at a learning rate."""
         started = time.monotonic()
-        groups = []
-        for _ in range(self._recipe.groups_per_step):
-            group, position = next(self._feed)
-            generator = np.random.default_rng((self._recipe.seed, *astuple(position)))
-            groups.append(thinned(group, self._recipe.most_memories, generator))
+        groups, _ = groups_of_step(self._feed, self._recipe)
         total = sum(case_weight(branch) * branch.n_scored for group in groups for branch in group.branches)
         for group in groups:
             plan = make_plan(group, self._recipe.memory_tokens)

@@ -34,6 +34,7 @@ __all__ = [
     "StepReport",
     "Trainer",
     "case_weight",
+    "groups_of_step",
     "measurements",
     "read_checkpoint",
 ]
@@ -143,11 +144,7 @@ class Trainer:
     def _step(self, feed: Iterator[tuple[Group, Position]], n_steps: int) -> StepReport:
         started = time.monotonic()
         recipe = self._recipe
-        groups = []
-        for _ in range(recipe.groups_per_step):
-            group, self.position = next(feed)
-            generator = np.random.default_rng((recipe.seed, *astuple(self.position)))
-            groups.append(thinned(group, recipe.most_memories, generator))
+        groups, self.position = groups_of_step(feed, recipe)
         total = sum(case_weight(branch) * branch.n_scored for one in groups for branch in one.branches)
         nats, n_tokens = 0.0, 0
         for group in groups:
@@ -263,6 +260,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except (OSError, RuntimeError, ValueError, EOFError) as error:
         raise TrainingError(f"{path} cannot be read as a checkpoint: {error}") from error
     return state
+
+
+def groups_of_step(feed: Iterator[tuple[Group, Position]], recipe: Recipe) -> tuple[list[Group], Position]:
+    """Return the next groups, with the memories that they are computed with, and the position after them."""
+    groups = []
+    for _ in range(recipe.groups_per_step):
+        group, position = next(feed)
+        generator = np.random.default_rng((recipe.seed, *astuple(position)))
+        groups.append(thinned(group, recipe.most_memories, generator))
+    return groups, position
 
 
 def case_weight(branch: Branch) -> float:
