@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -85,7 +86,7 @@ def adapt(  # noqa: PLR0913, PLR0917 - options of a command
     folder = run or folders.index.with_name("adapting") / _digest(roots)
     folder.mkdir(parents=True, exist_ok=True)
     base = weights or _kept_weights(installed, folders)
-    with PhaseBar() as bar:
+    with only_run(folder), PhaseBar() as bar:
         training = AdaptRun(
             AdaptOrder(
                 roots,
@@ -104,9 +105,32 @@ def adapt(  # noqa: PLR0913, PLR0917 - options of a command
         is_done = training.train(
             steps, measure_every=measure_every, stop=lambda: time.monotonic() >= deadline
         )
-    training.export(output)
+        training.export(output)
     ended = "" if is_done else f", ended by --hours after step {training.n_steps_done} of {steps}"
     print(f"{output}: written{ended}; `crosslight model pull --adapter {output}` uses it")
+
+
+@contextmanager
+def only_run(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a run's folder: two would write over each other's checkpoints.
+
+    Raises:
+        UsageError: One is at work there.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / "lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise UsageError(
+            f"another `crosslight adapt` is training in {folder}: wait for it or end it; with --run FOLDER a "
+            "second one has a folder of its own"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _start(choice: str, installed: InstalledModel, folders: Folders) -> Path | None:

@@ -13,6 +13,7 @@ from indexer.types import Reason, RetrievalQuery, RetrievalResult, Retrieved
 from lsp_server.adapting.groups import MOST_DEFINITIONS, GroupMaker
 from lsp_server.adapting.refusal import Benchmarks, content_key, load_benchmarks, refuse_benchmarks
 from lsp_server.adapting.sites import Site, draw_sites, survey
+from lsp_server.cli_adapt import only_run
 from lsp_server.config import Settings
 from lsp_server.errors import UsageError
 from lsp_server.feeding import prompt_budget
@@ -107,6 +108,17 @@ def test_no_line_below_the_same_line_is_drawn_twice(shop: Path) -> None:
     cursors = [cursor.case for site in sites(shop) for cursor in site.cursors]
     lines = [(case.path, case.prefix.count("\n")) for case in cursors]
     assert len(set(lines)) == len(lines)
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(tmp_path: Path) -> None:
+    with (
+        only_run(tmp_path),
+        pytest.raises(UsageError, match="another `crosslight adapt`"),
+        only_run(tmp_path),
+    ):
+        pass
+    with only_run(tmp_path):
+        pass
 
 
 @pytest.mark.parametrize("name", ["openai-agents", "openai_agents-0.24.0", "tanstack-db-0.15.2"])
