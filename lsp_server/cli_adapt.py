@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from model.store import InstalledModel
 
 _NO_END_HOURS = 24.0 * 365
+_STARTS = ("shipped", "none")
 
 
 def adapt(  # noqa: PLR0913, PLR0917 - options of a command
@@ -36,21 +38,29 @@ def adapt(  # noqa: PLR0913, PLR0917 - options of a command
         int, typer.Option("--steps", min=1, help="Of the whole training; some ten cases each.")
     ] = 300,
     hours: Annotated[
-        float, typer.Option("--hours", min=0.0, help="End after so long; the same command goes on.")
+        float,
+        typer.Option(
+            "--hours",
+            min=0.0,
+            help="End after so long; the same command goes on. Left out: when all steps are done.",
+            show_default=False,
+        ),
     ] = _NO_END_HOURS,
     run: Annotated[
         Path | None, typer.Option("--run", metavar="DIR", help="Where cases and checkpoints are kept.")
     ] = None,
     weights: Annotated[
         Path | None,
-        typer.Option("--weights", metavar="PATH", help="What the installed model was made of, if not kept."),
+        typer.Option(
+            "--weights", metavar="PATH", help="What the installed model was made of, where it was not kept."
+        ),
     ] = None,
     start: Annotated[
         str,
         typer.Option(
             "--start",
             metavar="shipped|none|FILE",
-            help="The adapter to begin with; the shipped one if there is.",
+            help="The adapter to begin with; `shipped` is the one that Crosslight comes with, if any.",
         ),
     ] = "shipped",
     sites: Annotated[
@@ -59,7 +69,9 @@ def adapt(  # noqa: PLR0913, PLR0917 - options of a command
     measure_every: Annotated[
         int, typer.Option("--measure-every", min=1, help="Steps between measurements on held-out files.")
     ] = 100,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Trains otherwise.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Another one draws other cases, in another order.")
+    ] = 0,
 ) -> None:
     """Train an adapter for the installed model on repositories, at the lowest priority.
 
@@ -68,24 +80,32 @@ def adapt(  # noqa: PLR0913, PLR0917 - options of a command
     """
     deadline = time.monotonic() + hours * 3600
     _stand_back()
-    if find_spec("torch") is None:
-        raise UsageError("training needs torch, which is not installed: pip install 'crosslight[train]'")
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave the processor to others
-    from lsp_server.adapting.run import AdaptOrder, AdaptRun
-    from model.processor import n_usable_cores
-
+    roots = [path.resolve() for path in paths or [Path()]]
+    for root in roots:
+        if not root.is_dir():
+            raise UsageError(f"{root} " + ("is not a folder" if root.exists() else "does not exist"))
     if output.suffix != ".safetensors":
         raise UsageError(f"--output {output}: the name of an adapter ends in .safetensors")
     if output.resolve() == Path(start).resolve():
         raise UsageError(
             f"--output {output}: training begins with this file; give the new adapter another name"
         )
+    if start not in _STARTS and not Path(start).is_file():
+        raise UsageError(f"--start {start}: there is no such adapter file")
+    if find_spec("torch") is None:
+        raise UsageError(
+            f"training needs torch, which is not installed in {sys.prefix}: put its build for the processor, "
+            "or for CUDA, there (https://pytorch.org/get-started/locally)"
+        )
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave the processor to others
+    from lsp_server.adapting.run import AdaptOrder, AdaptRun
+    from model.processor import n_usable_cores
+
     folders, settings = user_environment()
-    roots = [path.resolve() for path in paths or [Path()]]
     installed = assemble.open_store(folders).find(settings.model.name)
-    folder = run or folders.index.with_name("adapting") / _digest(roots)
-    folder.mkdir(parents=True, exist_ok=True)
     base = weights or _kept_weights(installed, folders)
+    folder = run or folders.trainings / _digest(roots)
+    folder.mkdir(parents=True, exist_ok=True)
     with only_run(folder), PhaseBar() as bar:
         training = AdaptRun(
             AdaptOrder(
@@ -107,7 +127,8 @@ def adapt(  # noqa: PLR0913, PLR0917 - options of a command
         )
         training.export(output)
     ended = "" if is_done else f", ended by --hours after step {training.n_steps_done} of {steps}"
-    print(f"{output}: written{ended}; `crosslight model pull --adapter {output}` uses it")
+    print(f"{output}: written{ended}; {training.summary()}")
+    print(f"`crosslight model pull --adapter {output}` uses it")
 
 
 @contextmanager
@@ -139,10 +160,7 @@ def _start(choice: str, installed: InstalledModel, folders: Folders) -> Path | N
         return None
     if choice == "shipped":
         return assemble.open_store(folders).shipped_adapter(installed)
-    file = Path(choice)
-    if not file.is_file():
-        raise UsageError(f"--start {choice}: there is no such adapter file")
-    return file
+    return Path(choice)
 
 
 def _kept_weights(installed: InstalledModel, folders: Folders) -> Path:
@@ -151,7 +169,7 @@ def _kept_weights(installed: InstalledModel, folders: Folders) -> Path:
     if kept is None:
         raise UsageError(
             f"the weights that {installed.name} was made of were not kept: name them with --weights, or run "
-            f"`crosslight model pull {installed.manifest.source} --force --keep-weights` once"
+            f"`crosslight model pull {installed.manifest.source} --keep-weights` once"
         )
     return kept
 

@@ -16,6 +16,8 @@ from lsp_server.paths import Folders
 from lsp_server.render import print_json, table
 from model.disk import human_bytes
 
+_DOWNLOADS = {".downloads": "weights, kept or half fetched"}
+
 app = typer.Typer(help="Show and clear what Crosslight keeps on this machine.", no_args_is_help=True)
 
 
@@ -28,7 +30,8 @@ def info(as_json: AsJson = False) -> None:
     folders = Folders.of_user()
     indexes = [(str(index.root), index.disk_bytes()) for index in IndexFolder.all_in(folders.index)]
     models = _sizes_in(folders.models)
-    evaluations = _bytes_below(folders.evaluations) if folders.evaluations.exists() else 0
+    evaluations = _bytes_below(folders.evaluations)
+    trainings = _bytes_below(folders.trainings)
     memories = entries_bytes(folders.memories)
     if as_json:
         print_json(
@@ -42,20 +45,23 @@ def info(as_json: AsJson = False) -> None:
                 "models": [{"name": name, "bytes": size} for name, size in models],
                 "indexes": [{"root": root, "bytes": size} for root, size in indexes],
                 "evaluations": {"bytes": evaluations},
+                "trainings": {"bytes": trainings},
                 "memories": {"bytes": memories},
             }
         )
         return
     console = Console()
-    rows = [("model", name, human_bytes(size)) for name, size in models]
+    rows = [("model", _DOWNLOADS.get(name, name), human_bytes(size)) for name, size in models]
     rows += [("index", root, human_bytes(size)) for root, size in indexes]
     rows += [("memories", "encoded definitions", human_bytes(memories))] if memories else []
     rows += [("evaluations", "answers", human_bytes(evaluations))] if evaluations else []
+    rows += [("trainings", "runs of `crosslight adapt`", human_bytes(trainings))] if trainings else []
     console.print(table("", ("what", "of", "#size"), rows) if rows else "Nothing is kept yet.")
     for name, folder in (
         ("models", folders.models),
         ("indexes", folders.index),
         ("memories", folders.memories),
+        ("trainings", folders.trainings),
         ("settings", folders.config),
     ):
         console.print(f"{name}: {folder}", highlight=False, markup=False, soft_wrap=True)
@@ -67,7 +73,11 @@ def clear(
         Path | None, typer.Argument(help="Clear the index of this repository only; of all if left out.")
     ] = None,
     models: Annotated[
-        bool, typer.Option("--models", help="Remove the models too; they must be fetched again.")
+        bool,
+        typer.Option(
+            "--models",
+            help="Remove the models and the trainings of adapters too; they must be fetched, or made, again.",
+        ),
     ] = False,
     memories: Annotated[
         bool, typer.Option("--memories", help="Remove nothing but the definitions that were encoded.")
@@ -92,7 +102,7 @@ def clear(
         return
     assemble.stop_worker(folders)
     freed = _remove(folders.index) + _remove(folders.evaluations) + _remove_memories(folders.memories)
-    freed += _remove(folders.models) if models else 0
+    freed += _remove(folders.models) + _remove(folders.trainings) if models else 0
     print(f"{human_bytes(freed)} freed")
 
 
@@ -104,6 +114,8 @@ def _sizes_in(folder: Path) -> list[tuple[str, int]]:
 
 
 def _bytes_below(path: Path) -> int:
+    if not path.exists():
+        return 0
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.lstat().st_size for file in files if not file.is_dir())
 
@@ -118,7 +130,7 @@ def _remove_memories(folder: Path) -> int:
 
 
 def _remove(folder: Path) -> int:
-    freed = _bytes_below(folder) if folder.exists() else 0
+    freed = _bytes_below(folder)
     try:
         shutil.rmtree(folder)
     except FileNotFoundError:

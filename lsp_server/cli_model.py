@@ -38,12 +38,19 @@ def pull(
     ] = None,
     adapter: Annotated[
         Path | None,
-        typer.Option(help="Merge this low-rank adapter (.safetensors) instead of the shipped one."),
+        typer.Option(
+            metavar="FILE.safetensors",
+            help="Merge this low-rank adapter, such as one of `crosslight adapt`, instead of the one that "
+            "Crosslight comes with.",
+        ),
     ] = None,
-    no_adapter: Annotated[bool, typer.Option("--no-adapter", help="Leave the weights as they are.")] = False,
+    no_adapter: Annotated[
+        bool, typer.Option("--no-adapter", help="Merge none: leave the weights as they are.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Fetch and convert again.")] = False,
     keep_weights: Annotated[
-        bool, typer.Option("--keep-weights", help="Keep the downloaded weights after the conversion.")
+        bool,
+        typer.Option("--keep-weights", help="Keep the downloaded weights, now and after later pulls."),
     ] = False,
 ) -> None:
     """Fetch a model, check it, and convert it for this machine; nothing is done twice."""
@@ -53,7 +60,7 @@ def pull(
     settings = load_settings(folders.config_file).settings
     choice: AdapterChoice = "none" if no_adapter else adapter or "auto"
     store = assemble.open_store(folders)
-    hashes_before = {installed.manifest.model_hash for installed in store.list()}
+    before = {installed.name: installed for installed in store.list()}
     with PhaseBar() as bar:
 
         def show(progress: Progress) -> None:
@@ -69,9 +76,25 @@ def pull(
             force=force,
             keep_weights=keep_weights,
         )
-    if installed.manifest.model_hash not in hashes_before:
+    former = before.get(installed.name)
+    if installed.manifest.model_hash not in {one.manifest.model_hash for one in before.values()}:
         assemble.stop_worker(folders)  # it holds the embedder of the model before, or none
-    Console().print(_summary(installed), highlight=False, markup=False, soft_wrap=True)
+    with_what = {
+        "shipped": "with the shipped adapter",
+        "another": f"with the adapter {adapter}",
+        "none": "without an adapter",
+    }
+    lines = [_summary(installed, with_what[store.adapter_of(installed)])]
+    if (
+        former is not None
+        and store.adapter_of(former) == "another"
+        and former.manifest.adapter_sha256 != installed.manifest.adapter_sha256
+    ):
+        lines.append(
+            "The adapter that was merged before is out of use: `crosslight model pull --adapter FILE` brings "
+            "it back"
+        )
+    Console().print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command("list")
@@ -81,7 +104,8 @@ def list_models(as_json: AsJson = False) -> None:
 
     folders = Folders.of_user()
     in_use = _configured(folders)
-    installed = assemble.open_store(folders).list()
+    store = assemble.open_store(folders)
+    installed = store.list()
     names = {model.name for model in installed}
     known = [entry for entry in load_catalog().values() if entry.name not in names]
     if as_json:
@@ -96,6 +120,7 @@ def list_models(as_json: AsJson = False) -> None:
                         "source": model.manifest.source,
                         "licence": model.manifest.licence,
                         "quantization": model.manifest.quantization.scheme,
+                        "adapter": store.adapter_of(model),
                         "adapter_sha256": model.manifest.adapter_sha256,
                     }
                     for model in installed
@@ -110,12 +135,13 @@ def list_models(as_json: AsJson = False) -> None:
             "in use" if m.name == in_use else "installed",
             human_bytes(m.size_bytes),
             m.manifest.quantization.scheme,
+            store.adapter_of(m),
             m.manifest.licence,
         )
         for m in installed
     ]
-    rows += [(e.name, "to be pulled", human_bytes(e.size_bytes), "", e.licence) for e in known]
-    Console().print(table("", ("model", "state", "#size", "weights", "licence"), rows))
+    rows += [(e.name, "to be pulled", human_bytes(e.size_bytes), "", "", e.licence) for e in known]
+    Console().print(table("", ("model", "state", "#size", "weights", "adapter", "licence"), rows))
 
 
 @app.command()
@@ -142,10 +168,9 @@ def _configured(folders: Folders) -> str:
     return load_settings(folders.config_file).settings.model.name
 
 
-def _summary(installed: InstalledModel) -> str:
+def _summary(installed: InstalledModel, with_what: str) -> str:
     manifest = installed.manifest
-    adapter = "with an adapter" if manifest.adapter_sha256 else "without an adapter"
     return (
-        f"{installed.name}: ready, {manifest.quantization.scheme}, {adapter}, "
+        f"{installed.name}: ready, {manifest.quantization.scheme}, {with_what}, "
         f"{human_bytes(installed.size_bytes)} in {installed.folder} (licence: {manifest.licence})"
     )

@@ -50,13 +50,13 @@ class PhaseBar:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._finish_phase()
+        self._finish_phase(is_done=kind is None)
         self._bar.stop()
 
     def update(self, phase: str, done: float, total: float, detail: str) -> None:
         """Show how far a phase is; a new phase's name ends the one before."""
         if phase != self._phase:
-            self._finish_phase()
+            self._finish_phase(is_done=True)
             self._phase = phase
             self._bar.add_task(phase, total=total or None, detail=detail)
         self._last = f"{phase}: {detail}"
@@ -64,9 +64,12 @@ class PhaseBar:
         if task is not None:
             self._bar.update(task, completed=done, total=total or None, detail=detail)
 
-    def _finish_phase(self) -> None:
+    def _finish_phase(self, *, is_done: bool) -> None:
         if self._phase is not None and not self._console.is_terminal:
             print(self._last, file=sys.stderr)
+        for task in self._bar.tasks[-1:]:
+            if is_done and task.total is None:  # its bar would run to and fro for ever
+                self._bar.update(task.id, completed=1, total=1)
         self._phase = None
 
 

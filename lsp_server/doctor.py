@@ -140,7 +140,9 @@ def check_model(folders: Folders, settings: Settings) -> list[Finding]:
     try:
         store.verify(name)
         installed = store.find(name)
-        found = Finding("model", "ok", f"{name}, every file verified, {human_bytes(installed.size_bytes)}")
+        adapter = {"shipped": "the shipped adapter", "another": "another adapter", "none": "no adapter"}
+        text = f"{name} with {adapter[store.adapter_of(installed)]}, every file verified"
+        found = Finding("model", "ok", f"{text}, {human_bytes(installed.size_bytes)}")
     except NotInstalledError as error:
         return [_not_installed(error, folders, settings)]
     except ModelError as error:

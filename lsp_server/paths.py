@@ -43,6 +43,11 @@ class Folders:
         return self.index.with_name("evaluations")
 
     @property
+    def trainings(self) -> Path:
+        """Cases and checkpoints of `crosslight adapt`; they hold the user's code, and can be made again."""
+        return self.index.with_name("adapting")
+
+    @property
     def memories(self) -> Path:
         """Definitions that were encoded; made of the user's code, and can be made again."""
         return self.index.with_name("memories")

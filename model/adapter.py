@@ -2,7 +2,8 @@
 
 An adapter is a safetensors file with `model.layers.{i}.{module}.lora_A` (rank, in) and `.lora_B` (out, rank)
 for any of the linear layers. Its rank and alpha stand in the file's metadata (`r`, `alpha`) or in a .json
-file of the same name beside it (`rank`, `alpha`), which may also pin the weights that it was trained on.
+file of the same name beside it (`rank`, `alpha`). Either may pin the weights that it was trained on
+(`base_sha256`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -57,18 +58,41 @@ def read_adapter_facts(path: Path) -> AdapterFacts:
             give a model that is wrong without a sign of it.
     """
     beside = path.with_suffix(".json")
+    notes = _notes(beside)
+    metadata = SafetensorsFile(path).metadata
+    rank, alpha = metadata.get("r", notes.get("rank")), metadata.get("alpha", notes.get("alpha"))
+    if rank is None or alpha is None:
+        raise ConversionError(
+            f"{path} is no low-rank adapter, or does not tell its rank and alpha: they stand in its metadata"
+            f" (`r`, `alpha`) or in {beside.name} beside it (`rank`, `alpha`)"
+        )
+    base = metadata.get("base_sha256", notes.get("base_sha256"))
     try:
-        notes = json.loads(beside.read_text("utf-8")) if beside.is_file() else {}
-        metadata = SafetensorsFile(path).metadata
-        rank, alpha = metadata.get("r", notes.get("rank")), metadata.get("alpha", notes.get("alpha"))
-        if rank is None or alpha is None:
-            raise ConversionError(f"the adapter {path} does not tell its rank and alpha")
-        facts = AdapterFacts(int(rank), float(alpha), notes.get("base_sha256"))
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise ConversionError(f"the facts of the adapter {path} cannot be read: {error}") from error
+        facts = AdapterFacts(int(rank), float(alpha), base)
+    except (ValueError, TypeError) as error:
+        raise ConversionError(f"the adapter {path} has rank {rank!r} and alpha {alpha!r}") from error
     if facts.rank < 1 or not np.isfinite(facts.alpha):
         raise ConversionError(f"the adapter {path} has rank {facts.rank} and alpha {facts.alpha}")
     return facts
+
+
+def check_adapter(path: Path, base_sha256: str | None) -> None:
+    """Do nothing if an adapter is sound as far as its header tells, and was made for such weights.
+
+    Args:
+        path: The adapter.
+        base_sha256: Of the weights; None if it is not known yet.
+
+    Raises:
+        ConversionError: It is not; the message says why.
+    """
+    facts = read_adapter_facts(path)
+    _factors(SafetensorsFile(path))
+    if base_sha256 is not None and facts.base_sha256 not in {None, base_sha256}:
+        raise ConversionError(
+            f"the adapter {path} was trained for other weights: their sha256 is {facts.base_sha256},"
+            f" these have {base_sha256}"
+        )
 
 
 def with_adapter(weights: Weights, adapter: Path) -> Weights:
@@ -145,6 +169,17 @@ def adapter_tensor_names(targets: Iterable[str]) -> dict[str, tuple[str, str]]:
         stem = f"model.layers.{layer}.{modules[part]}"
         names[target] = (f"{stem}.lora_A", f"{stem}.lora_B")
     return names
+
+
+def _notes(beside: Path) -> dict[str, Any]:
+    """Return what the .json file of an adapter says; nothing if there is none."""
+    try:
+        notes = json.loads(beside.read_text("utf-8")) if beside.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise ConversionError(f"{beside}, which tells of the adapter, cannot be read: {error}") from error
+    if not isinstance(notes, dict):
+        raise ConversionError(f"{beside}, which tells of the adapter, holds no JSON object")
+    return notes
 
 
 def _factors(file: SafetensorsFile) -> dict[str, tuple[str, str]]:

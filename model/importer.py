@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from model.adapter import read_adapter_facts, with_adapter
+from model.adapter import check_adapter, with_adapter
 from model.disk import sha256_of
 from model.embedding import VECTORS_FILE, make_token_vectors
-from model.errors import ConversionError
 from model.graph import build_decoder
 from model.manifest import FORMAT_VERSION, write_manifest
 from model.quantize import rotated
@@ -111,12 +110,7 @@ def _prepared(
 ) -> Weights:
     """Return the weights as the graph is to hold them: the adapter goes in before the rotation."""
     if adapter is not None:
-        base = read_adapter_facts(adapter).base_sha256
-        if base not in {None, source_sha256}:
-            raise ConversionError(
-                f"the adapter {adapter} was trained for other weights: their sha256 is {base},"
-                f" these have {source_sha256}"
-            )
+        check_adapter(adapter, source_sha256)
         weights = with_adapter(weights, adapter)
     return rotated(weights) if quantization.rotated else weights
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from model.adapter import read_adapter_facts
+from model.adapter import check_adapter, read_adapter_facts
 from model.catalog import CatalogEntry, load_catalog
 from model.disk import (
     disk_errors,
@@ -38,6 +38,9 @@ from model.types import Manifest, OnProgress, Progress, Quantization
 
 AdapterChoice = Literal["auto", "none"] | Path
 """A low-rank adapter to merge at import: `auto` takes the one that the catalog names, if any."""
+
+AdapterKind = Literal["shipped", "another", "none"]
+"""What was merged into a model: the adapter that comes with Crosslight, another one, or none."""
 
 _PACKAGE_DATA = Path(__file__).with_name("data")
 
@@ -138,6 +141,14 @@ class ModelStore:
         base = installed.manifest.source_sha256
         return next((file for file in files if read_adapter_facts(file).base_sha256 == base), None)
 
+    def adapter_of(self, installed: InstalledModel) -> AdapterKind:
+        """Return what was merged into an installed model's weights."""
+        sha256 = installed.manifest.adapter_sha256
+        if sha256 is None:
+            return "none"
+        shipped = self.shipped_adapter(installed)
+        return "shipped" if shipped is not None and sha256_of(shipped) == sha256 else "another"
+
     def kept_weights(self, installed: InstalledModel) -> Path | None:
         """Return the file or folder that a model was made of, None if it is not where it was."""
         own = Path(installed.manifest.source)
@@ -207,8 +218,9 @@ class ModelStore:
             on_progress: Told of every phase; it may raise to stop.
             force: Fetch and convert again, whatever is installed under that name.
             keep_weights: Keep downloaded weights after the conversion, for converting again without a
-                download; by default they are removed, since the decoder does not need them. Weights that the
-                user brought along are never touched.
+                download, and for training; fetch them if they were not kept. By default they are removed,
+                since the decoder does not need them, unless an earlier pull kept them. Weights that the user
+                brought along are never touched.
 
         Raises:
             CatalogError: nothing is known by `spec`, or another model is installed under its name.
@@ -220,6 +232,8 @@ class ModelStore:
         """
         source = identify(spec, self._catalog)
         chosen = _adapter_file(adapter, source)
+        if chosen is not None:
+            check_adapter(chosen, source.entry.sha256 if isinstance(source, CatalogSource) else None)
         order = _Order(source, chosen, quantization, on_progress, keep_weights)
         downloads = self._shelf.downloads(source.name)
         try:
@@ -245,6 +259,8 @@ class ModelStore:
                 f"a model called {installed.name} is installed from {manifest.source}: run "
                 f"`crosslight model remove {installed.name}` first, or pull with --force to replace it"
             )
+        if order.adapter is not None:
+            check_adapter(order.adapter, manifest.source_sha256)
         same = (
             order.quantization in {None, manifest.quantization}
             and manifest.adapter_sha256 == (sha256_of(order.adapter) if order.adapter else None)
@@ -253,12 +269,14 @@ class ModelStore:
                 isinstance(order.source, LocalSource)
                 and weights_sha256(order.source.path) != manifest.source_sha256
             )
+            and not (order.keep_weights and self.kept_weights(installed) is None)
         )
         return installed if same else None
 
     def _fetch_and_install(self, order: _Order) -> InstalledModel:
         name = order.source.name
         downloads = self._shelf.downloads(name)
+        keeps = order.keep_weights or self._keeps_weights(name)
         weights = obtain(order.source, downloads, order.on_progress)
         require_free(self.models_dir, weights.installed_bytes, f"converting {name}")
         converting = self._shelf.converting(name)
@@ -269,9 +287,16 @@ class ModelStore:
             self._shelf.publish(name, converting)
         finally:
             shutil.rmtree(converting, ignore_errors=True)
-        if downloads in weights.path.parents and not order.keep_weights:
+        if downloads in weights.path.parents and not keeps:
             shutil.rmtree(downloads, ignore_errors=True)
         return self.find(name)
+
+    def _keeps_weights(self, name: str) -> bool:
+        """Return whether an earlier pull was asked to keep the weights: they lie there though it was done."""
+        try:
+            return self.kept_weights(self.find(name)) is not None
+        except (NotInstalledError, DamagedModelError):
+            return False
 
     def _make(self, order: _Order, weights: Obtained, folder: Path) -> None:
         convert = self._convert or _importer()
@@ -300,7 +325,10 @@ class ModelStore:
 def _adapter_file(choice: AdapterChoice, source: Source) -> Path | None:
     if isinstance(choice, Path):
         if not choice.is_file():
-            raise ConversionError(f"there is no adapter file {choice}")
+            is_folder = "it is a folder: name the .safetensors file in it"
+            raise ConversionError(
+                f"there is no adapter file {choice}" + (f", {is_folder}" if choice.is_dir() else "")
+            )
         return choice
     if choice == "none" or not isinstance(source, CatalogSource) or source.entry.adapter is None:
         return None

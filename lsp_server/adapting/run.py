@@ -16,7 +16,7 @@ from lsp_server.config import Settings
 from lsp_server.errors import UsageError
 from lsp_server.evaluation.arms import unhurried
 from lsp_server.paths import Folders
-from model.adapter import read_adapter_facts
+from model.adapter import check_adapter
 from model.sources import weights_sha256
 from model.store import InstalledModel
 from model.tokenizer import Tokenizer
@@ -24,7 +24,7 @@ from model.training.export import export_adapter, load_adapter
 from model.training.loop import StepReport, Trainer, measurements
 from model.training.network import load_network
 from model.training.recipe import Recipe
-from model.training.sequences import Group, GroupFile
+from model.training.sequences import KINDS, Group, GroupFile
 from model.weights import open_weights
 
 __all__ = ["AdaptOrder", "AdaptRun"]
@@ -71,7 +71,7 @@ class AdaptRun:
         Raises:
             UsageError: A repository may not be trained on, or the weights are others.
             TrainingError: The run's folder holds another run.
-            ModelError: The weights cannot be read.
+            ModelError: The weights cannot be read, or the adapter to begin with was made for others.
             IndexerError: A repository cannot.
         """
         on_progress("read", 0, 0, "repositories and weights")
@@ -94,12 +94,8 @@ class AdaptRun:
             raise UsageError(
                 f"{order.weights} is not what {installed.name} was made of, whose sha256 is {base_sha256}"
             )
-        found = read_adapter_facts(order.start).base_sha256 if order.start is not None else None
-        if found not in {None, base_sha256}:
-            raise UsageError(
-                f"{order.start} was made for weights whose sha256 is {found}, and not for those of"
-                f" {installed.name}, {base_sha256}"
-            )
+        if order.start is not None:
+            check_adapter(order.start, base_sha256)
         self._start_sha256 = _digest(order.start)
         self._recipe = Recipe(memory_tokens=settings.retrieval.definition_tokens, seed=order.seed)
         network = load_network(open_weights(order.weights), self._recipe.scale, n_threads=order.n_threads)
@@ -127,7 +123,22 @@ class AdaptRun:
             measure_every=measure_every,
             stop=stop,
             on_step=self._show_step,
+            on_measure=lambda: self._on_progress("measure", 0, 0, "held-out cases"),
         )
+
+    def summary(self) -> str:
+        """Return how held-out cases came out, first and last."""
+        figures = measurements(self._order.run)
+        if not figures:
+            return "nothing was held out of so few files, so nothing was measured"
+        before, after = figures[0]["held_out"], figures[-1]["held_out"]
+        parts = [
+            f"{kind} {before[kind]['nats_per_token']:.2f} to {after[kind]['nats_per_token']:.2f}"
+            f" ({after[kind]['n']:.0f})"
+            for kind in KINDS
+            if kind in after and kind in before
+        ]
+        return f"held-out cases, nats a token, {', '.join(parts)}: lower is better"
 
     def export(self, output: Path) -> None:
         """Write the adapter as it is now, and its manifest beside it."""
@@ -167,10 +178,11 @@ class AdaptRun:
 
     def _show_step(self, report: StepReport) -> None:
         self._seconds = [*self._seconds[1 - _STEPS_OF_PACE :], report.seconds]
-        hours_left = sum(self._seconds) / len(self._seconds) * (report.n_steps - report.step) / 3600
+        minutes_left = sum(self._seconds) / len(self._seconds) * (report.n_steps - report.step) / 60
+        left = f"{minutes_left:.0f} min" if minutes_left < 90 else f"{minutes_left / 60:.1f} h"
         per_second = report.n_tokens / report.seconds
         detail = f"step {report.step} of {report.n_steps}, {report.nats_per_token:.3f} nats a token, "
-        detail += f"{per_second:.0f} tokens/s, {hours_left:.1f} h left"
+        detail += f"{per_second:.0f} tokens/s, {left} left"
         self._on_progress("train", report.step, report.n_steps, detail)
 
 

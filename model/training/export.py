@@ -60,7 +60,8 @@ def export_adapter(path: Path, adapter: Adapter, recipe: Recipe, notes: Mapping[
         for factor, name in zip("AB", names, strict=True)
     }
     partial = path.with_name(path.name + ".part")
-    write_safetensors(partial, tensors, {"r": str(recipe.rank), "alpha": f"{recipe.alpha:g}"})
+    facts = {"r": str(recipe.rank), "alpha": f"{recipe.alpha:g}", "base_sha256": notes["base_sha256"]}
+    write_safetensors(partial, tensors, facts)
     os.replace(partial, path)  # noqa: PTH105 - says what is atomic about it
     manifest = {"rank": recipe.rank, "alpha": recipe.alpha, **notes}
     partial = path.with_suffix(".json.part")

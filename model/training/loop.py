@@ -96,6 +96,7 @@ class Trainer:
         )
         self.n_cases = 0
         self.trained_s = 0.0
+        self._is_updating = False
         if (folder / CHECKPOINT).exists():
             self._load(folder / CHECKPOINT)
 
@@ -108,8 +109,11 @@ class Trainer:
         measure_every: int,
         stop: Callable[[], bool],
         on_step: Callable[[StepReport], None] = lambda _: None,
+        on_measure: Callable[[], None] = lambda: None,
     ) -> bool:
         """Go on until so many steps are done in all; return whether they are.
+
+        What interrupts it (Ctrl-C) loses the step in progress alone.
 
         Args:
             rounds: The groups to train on.
@@ -119,32 +123,44 @@ class Trainer:
             measure_every: Steps between measurements; the first is made before the first step.
             stop: Asked before each step; the run then ends with a checkpoint.
             on_step: Called after each step.
+            on_measure: Called before each measurement.
+
+        Raises:
+            KeyboardInterrupt: As it came; a note says what is kept.
         """
         self._undo_decay(n_steps)
         saved_at = time.monotonic()
         recipe = self._recipe
         feed = groups_from(self.position, rounds, recipe.seed, without_cross_file=recipe.without_cross_file)
-        if self.step == 0 and not measurements(self._folder):
-            self._measure(held_out)
-        while self.step < n_steps:
-            if self.step == recipe.first_decay_step(n_steps):
-                self.save(_BEFORE_DECAY)
-            if stop():
+        try:
+            while True:
+                is_due = self.step % measure_every == 0 or self.step == n_steps
+                if held_out and is_due and self.step not in self._measured():
+                    on_measure()
+                    self._measure(held_out)
+                if self.step >= n_steps:
+                    break
+                if self.step == recipe.first_decay_step(n_steps):
+                    self.save(_BEFORE_DECAY)
+                if stop():
+                    break
+                on_step(self._step(feed, n_steps))
+                if time.monotonic() - saved_at >= _SECONDS_BETWEEN_CHECKPOINTS:
+                    self.save(CHECKPOINT)
+                    saved_at = time.monotonic()
+        except KeyboardInterrupt as interrupt:
+            if not self._is_updating:
                 self.save(CHECKPOINT)
-                return False
-            on_step(self._step(feed, n_steps))
-            if self.step % measure_every == 0 or self.step == n_steps:
-                self._measure(held_out)
-            if time.monotonic() - saved_at >= _SECONDS_BETWEEN_CHECKPOINTS:
-                self.save(CHECKPOINT)
-                saved_at = time.monotonic()
+                kept = f"{self.step} of {n_steps} steps are kept"
+                interrupt.add_note(f"{kept} in {self._folder}; the same command goes on from there")
+            raise
         self.save(CHECKPOINT)
-        return True
+        return self.step >= n_steps
 
     def _step(self, feed: Iterator[tuple[Group, Position]], n_steps: int) -> StepReport:
         started = time.monotonic()
         recipe = self._recipe
-        groups, self.position = groups_of_step(feed, recipe)
+        groups, position = groups_of_step(feed, recipe)
         total = sum(case_weight(branch) * branch.n_scored for one in groups for branch in one.branches)
         nats, n_tokens = 0.0, 0
         for group in groups:
@@ -158,8 +174,10 @@ class Trainer:
         rate = recipe.learning_rate_at(self.step, n_steps)
         for parameters in self._optimizer.param_groups:
             parameters["lr"] = rate
+        self._is_updating = True
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
+        self.position = position
         self.step += 1
         n_cases = sum(len(group.branches) for group in groups)
         n_scored = sum(branch.n_scored for group in groups for branch in group.branches)
@@ -168,11 +186,14 @@ class Trainer:
         self.trained_s += seconds
         report = StepReport(self.step, n_steps, nats / n_scored, rate, n_tokens, n_cases, seconds)
         self._log({key: value for key, value in asdict(report).items() if key != "n_steps"})
+        self._is_updating = False
         return report
 
+    def _measured(self) -> set[int]:
+        """Return the steps after which was measured already."""
+        return {row["step"] for row in measurements(self._folder)}
+
     def _measure(self, held_out: Sequence[Group]) -> None:
-        if not held_out:
-            return
         plans = [(group, make_plan(group, self._recipe.memory_tokens)) for group in held_out]
         bare = [without_memories(group) for group in held_out]
         bare_plans = [(group, make_plan(group, self._recipe.memory_tokens)) for group in bare]
@@ -199,7 +220,7 @@ class Trainer:
             changed = ", ".join(key for key in wanted if found.get(key) != wanted[key])
             raise TrainingError(
                 f"{self._folder} holds a run that differs in: {changed}. Go on with what it was begun with,"
-                " or give another folder"
+                " or give it a folder of its own (--run)"
             )
         self.step, self.n_cases, self.trained_s = state["step"], state["n_cases"], state["trained_s"]
         self.position = Position(*state["position"])

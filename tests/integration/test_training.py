@@ -191,13 +191,21 @@ class KilledError(Exception):
 
 
 def run(
-    one: Trainer, cases: GroupFile, n_steps: int, *, stop_at: int | None = None, kill_at: int | None = None
+    one: Trainer,
+    cases: GroupFile,
+    n_steps: int,
+    *,
+    stop_at: int | None = None,
+    kill_at: int | None = None,
+    interrupt_at: int | None = None,
 ) -> bool:
-    """Train; be told to stop before a step, or die after one."""
+    """Train; be told to stop before a step, or die or be interrupted after one."""
 
     def on_step(report: StepReport) -> None:
         if report.step == kill_at:
             raise KilledError
+        if report.step == interrupt_at:
+            raise KeyboardInterrupt
 
     return one.train(
         lambda number: [cases] if number == 0 else [],
@@ -242,6 +250,21 @@ def test_what_a_killed_run_did_after_its_checkpoint_is_done_again(tmp_path: Path
     run(other, cases, 12)
     assert all(map(torch.equal, state(one).values(), state(other).values()))
     assert logged(whole) == logged(killed)
+
+
+def test_an_interrupted_run_keeps_every_step_that_was_done(tmp_path: Path, cases: GroupFile) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    one = trainer(whole)
+    run(one, cases, 9)
+    for step in (2, 3, 5):
+        with pytest.raises(KeyboardInterrupt) as interrupt:
+            run(trainer(parts), cases, 9, interrupt_at=step)
+        assert f"{step} of 9 steps are kept" in interrupt.value.__notes__[0]
+        assert trainer(parts).step == step
+    other = trainer(parts)
+    run(other, cases, 9)
+    assert all(map(torch.equal, state(one).values(), state(other).values()))
+    assert logged(whole) == logged(parts)
 
 
 def test_more_steps_go_on_from_where_the_learning_rate_began_to_fall(

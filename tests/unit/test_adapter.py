@@ -8,7 +8,7 @@ from safetensors.numpy import save_file
 from tiny_model import CONFIG, ArrayWeights, random_tensors
 
 import model
-from model.adapter import read_adapter_facts, with_adapter
+from model.adapter import check_adapter, read_adapter_facts, with_adapter
 from model.catalog import DEFAULT_MODEL, load_catalog
 from model.errors import ConversionError
 from model.quantize import rotated
@@ -81,6 +81,22 @@ def test_rank_and_alpha_come_from_the_notes_beside_if_the_file_has_none(tmp_path
     assert (facts.rank, facts.scale, facts.base_sha256) == (4, 1.5, "ab")
 
 
+@pytest.mark.parametrize("notes", ["{", "[1]"])
+def test_notes_that_cannot_be_read_are_named(tmp_path, notes):
+    path = save(tmp_path, factors())
+    path.with_suffix(".json").write_text(notes)
+    with pytest.raises(ConversionError, match=r"adapter\.json, which tells of the adapter"):
+        read_adapter_facts(path)
+
+
+def test_an_adapter_for_other_weights_is_refused(tmp_path):
+    path = save(tmp_path, factors(), {**METADATA, "base_sha256": "ab"})
+    check_adapter(path, "ab")
+    check_adapter(path, None)
+    with pytest.raises(ConversionError, match=r"was trained for other weights: their sha256 is ab"):
+        check_adapter(path, "cd")
+
+
 @pytest.mark.parametrize(
     ("change", "metadata", "message"),
     [
@@ -91,7 +107,7 @@ def test_rank_and_alpha_come_from_the_notes_beside_if_the_file_has_none(tmp_path
         (lambda t: t.update(factors(rank=5)), METADATA, "does not fit"),
         (lambda t: None, {"r": "5", "alpha": "8"}, "does not fit"),
         (lambda t: None, {"r": "0", "alpha": "8"}, "rank 0"),
-        (lambda t: None, {"r": "four", "alpha": "8"}, "cannot be read"),
+        (lambda t: None, {"r": "four", "alpha": "8"}, "rank 'four'"),
         (lambda t: None, {"r": "4", "alpha": "nan"}, "alpha nan"),
     ],
 )

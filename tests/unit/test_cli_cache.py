@@ -45,6 +45,20 @@ def test_memories_can_be_cleared_alone(folders: Folders) -> None:
     assert crosslight_cache("clear", "--memories").stdout == "0 bytes freed\n"
 
 
+def test_trainings_are_listed_and_go_with_the_models(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lsp_server.assemble.stop_worker", lambda _: None)
+    (folders.trainings / "0123456789abcdef").mkdir(parents=True)
+    (folders.trainings / "0123456789abcdef" / "checkpoint.pt").write_bytes(b"c" * 3000)
+    assert json.loads(crosslight_cache("info", "--json").stdout)["trainings"] == {"bytes": 3000}
+    assert "crosslight adapt" in crosslight_cache("info").stdout
+    crosslight_cache("clear")
+    assert folders.trainings.exists()
+    crosslight_cache("clear", "--models")
+    assert not folders.trainings.exists()
+
+
 def test_clear_clears_the_memories_too(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lsp_server.assemble.stop_worker", lambda _: None)
     assert crosslight_cache("clear").stdout == "1 kB freed\n"

