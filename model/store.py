@@ -259,8 +259,6 @@ class ModelStore:
                 f"a model called {installed.name} is installed from {manifest.source}: run "
                 f"`crosslight model remove {installed.name}` first, or pull with --force to replace it"
             )
-        if order.adapter is not None:
-            check_adapter(order.adapter, manifest.source_sha256)
         same = (
             order.quantization in {None, manifest.quantization}
             and manifest.adapter_sha256 == (sha256_of(order.adapter) if order.adapter else None)
@@ -271,6 +269,8 @@ class ModelStore:
             )
             and not (order.keep_weights and self.kept_weights(installed) is None)
         )
+        if same and order.adapter is not None:
+            check_adapter(order.adapter, manifest.source_sha256)  # its notes may have changed
         return installed if same else None
 
     def _fetch_and_install(self, order: _Order) -> InstalledModel:

