@@ -78,12 +78,11 @@ def adapt(  # noqa: PLR0913, PLR0917 - options of a command
     It learns to complete from what is retrieved in them. Ended at any moment, the same command goes on where
     it stood. `crosslight model pull --adapter FILE` uses the adapter.
     """
+    from indexer.storage import checked_root
+
     deadline = time.monotonic() + hours * 3600
     _stand_back()
-    roots = [path.resolve() for path in paths or [Path()]]
-    for root in roots:
-        if not root.is_dir():
-            raise UsageError(f"{root} " + ("is not a folder" if root.exists() else "does not exist"))
+    roots = [checked_root(path) for path in paths or [Path()]]
     if output.suffix != ".safetensors":
         raise UsageError(f"--output {output}: the name of an adapter ends in .safetensors")
     if output.resolve() == Path(start).resolve():

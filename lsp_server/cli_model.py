@@ -87,8 +87,8 @@ def pull(
     lines = [_summary(installed, with_what[store.adapter_of(installed)])]
     if (
         former is not None
-        and store.adapter_of(former) == "another"
         and former.manifest.adapter_sha256 != installed.manifest.adapter_sha256
+        and store.adapter_of(former) == "another"
     ):
         lines.append(
             "The adapter that was merged before is out of use: `crosslight model pull --adapter FILE` brings "

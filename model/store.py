@@ -324,11 +324,12 @@ class ModelStore:
 
 def _adapter_file(choice: AdapterChoice, source: Source) -> Path | None:
     if isinstance(choice, Path):
-        if not choice.is_file():
-            is_folder = "it is a folder: name the .safetensors file in it"
+        if choice.is_dir():
             raise ConversionError(
-                f"there is no adapter file {choice}" + (f", {is_folder}" if choice.is_dir() else "")
+                f"there is no adapter file {choice}, it is a folder: name the .safetensors file in it"
             )
+        if not choice.is_file():
+            raise ConversionError(f"there is no adapter file {choice}")
         return choice
     if choice == "none" or not isinstance(source, CatalogSource) or source.entry.adapter is None:
         return None
